@@ -1,0 +1,1 @@
+"""Traces, headers, sampling and surveys: what flows through a job."""

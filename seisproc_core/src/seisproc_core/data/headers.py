@@ -1,0 +1,226 @@
+"""Header columns of a set of traces: stored as the file has them, seen in SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from seisproc_core.data.words import LIVE_END, LIVE_FIRST, canonical, unknown_word, word
+from seisproc_core.errors import HeaderError
+
+
+class LazyColumns(Mapping[str, np.ndarray]):
+    """Columns that are loaded when first asked for, so that planning touches only what it needs."""
+
+    def __init__(self, dtypes: Mapping[str, np.dtype], load: Callable[[str], np.ndarray]) -> None:
+        self.dtypes = dict(dtypes)
+        self._load = load
+        self._loaded: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.dtypes:
+            raise KeyError(name)
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.dtypes)
+
+    def __len__(self) -> int:
+        return len(self.dtypes)
+
+
+class Headers:
+    """The header words of `count` traces.
+
+    ``headers["source_x"]`` is the word in SI units (float64 metres or seconds; identifiers and custom words keep their
+    stored type). ``headers.column("source_x")`` is what the file holds. Immutable: every change
+    returns a new object that shares the untouched columns.
+
+    Parameters
+    ----------
+    columns
+        Stored values by word, each of shape ``(count,)``.
+    count
+        Number of traces.
+    length_factor
+        Metres per stored unit of length (1 or 0.3048 ...).
+    raw
+        The untouched file headers, uint8 of shape ``(count, header bytes)``, or None.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, np.ndarray],
+        count: int,
+        *,
+        length_factor: float = 1.0,
+        raw: np.ndarray | None = None,
+    ) -> None:
+        self.columns = columns
+        self.count = count
+        self.length_factor = length_factor
+        self.raw = raw
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and canonical(name) in self.columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        name = canonical(name)
+        column = self.column(name)
+        factor = self._factor(name)
+        return column if factor is None else column * factor
+
+    def column(self, name: str) -> np.ndarray:
+        """Stored values of a word, shape ``(count,)``; `HeaderError` when the survey has no such word."""
+        name = canonical(name)
+        try:
+            return self.columns[name]
+        except KeyError:
+            raise unknown_word(name, sorted(self.columns)) from None
+
+    def dtype(self, name: str) -> np.dtype:
+        """Stored type of a word, without loading it."""
+        if isinstance(self.columns, LazyColumns):
+            return self.columns.dtypes[name]
+        return self.columns[name].dtype
+
+    def _factor(self, name: str) -> np.ndarray | float | None:
+        """What stored values are multiplied with to be SI; None where the stored value is the value."""
+        kind = word(name).kind
+        if kind == "plain":
+            return None
+        if kind == "length":
+            return self.length_factor
+        if kind == "time":
+            return 1e-3 * self._scalar("time_scalar")
+        if kind == "elevation":
+            return self.length_factor * self._scalar("elevation_scalar")
+        return self.length_factor * self._scalar("coordinate_scalar")
+
+    def _scalar(self, name: str) -> np.ndarray | float:
+        """SEG-Y scalar rule: positive multiplies, negative divides, zero is one."""
+        if name not in self.columns:
+            return 1.0
+        stored = self.columns[name].astype(np.float64)
+        return np.where(stored > 0, stored, np.where(stored < 0, -1.0 / np.where(stored == 0, 1.0, stored), 1.0))
+
+    def with_columns(self, **columns: np.ndarray) -> Headers:
+        """New or replaced stored columns, each of shape ``(count,)``."""
+        for name, values in columns.items():
+            if values.shape != (self.count,):
+                raise HeaderError(f"header word '{name}' needs {self.count} values, got shape {values.shape}")
+        merged = {**self.columns, **columns} if not isinstance(self.columns, LazyColumns) else self._lazy_with(columns)
+        return Headers(merged, self.count, length_factor=self.length_factor, raw=self.raw)
+
+    def _lazy_with(self, columns: dict[str, np.ndarray]) -> LazyColumns:
+        old = self.columns
+        dtypes = {name: self.dtype(name) for name in old} | {name: values.dtype for name, values in columns.items()}
+        return LazyColumns(dtypes, lambda name: columns[name] if name in columns else old[name])
+
+    def with_values(self, name: str, values: np.ndarray) -> Headers:
+        """Write a word from SI values: the inverse of its scalar; fails when the word cannot hold them."""
+        name = canonical(name)
+        factor = self._factor(name)
+        stored = values if factor is None else values / factor
+        dtype = self.dtype(name) if name in self.columns else word(name).dtype
+        if dtype.kind in "iu":
+            stored = np.rint(stored)
+            limits = np.iinfo(dtype)
+            bad = np.flatnonzero((stored < limits.min) | (stored > limits.max) | ~np.isfinite(stored))
+            if bad.size:
+                raise HeaderError(f"header word '{name}' cannot hold {values[bad[0]]} (trace {bad[0]}) as {dtype}")
+        return self.with_columns(**{name: stored.astype(dtype)})
+
+    def without(self, *names: str) -> Headers:
+        """The same headers without some words."""
+        gone = set(names)
+        kept = {name: self.dtype(name) for name in self.columns if name not in gone}
+        old = self.columns
+        return Headers(LazyColumns(kept, lambda n: old[n]), self.count, length_factor=self.length_factor, raw=self.raw)
+
+    def take(self, rows: np.ndarray | slice) -> Headers:
+        """The headers of some rows, in that order; lazy columns stay lazy."""
+        old = self.columns
+        count = len(range(*rows.indices(self.count))) if isinstance(rows, slice) else len(rows)
+        raw = None if self.raw is None else self.raw[rows]
+        columns: Mapping[str, np.ndarray]
+        if isinstance(old, LazyColumns):
+            columns = LazyColumns(old.dtypes, lambda name: old[name][rows])
+        else:
+            columns = {name: values[rows] for name, values in old.items()}
+        return Headers(columns, count, length_factor=self.length_factor, raw=raw)
+
+    def combine(self, gather_starts: np.ndarray, rules: Mapping[str, str] | None = None) -> Headers:
+        """One row per non-empty gather, each word by its combine rule.
+
+        Parameters
+        ----------
+        gather_starts
+            First row of each gather and the row count, shape ``(gathers + 1,)``.
+        rules
+            Rules that differ from the dictionary's.
+        """
+        full = np.diff(gather_starts) > 0
+        starts = gather_starts[:-1][full]
+        counts = np.diff(gather_starts)[full]
+        chosen = {name: (rules or {}).get(name, word(name).combine) for name in self.columns}
+        dtypes = {name: self.dtype(name) for name, rule in chosen.items() if rule != "drop"}
+        old = self.columns
+        columns = LazyColumns(dtypes, lambda name: _combine(old[name], starts, counts, chosen[name]))
+        raw = None if self.raw is None else self.raw[starts]
+        return Headers(columns, len(starts), length_factor=self.length_factor, raw=raw)
+
+    def loaded(self) -> Headers:
+        """The same with every column in memory."""
+        columns = {name: self.columns[name] for name in self.columns}
+        return Headers(columns, self.count, length_factor=self.length_factor, raw=self.raw)
+
+    @staticmethod
+    def concatenate(parts: list[Headers]) -> Headers:
+        """Rows of several headers with the same words, end to end."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        columns = {name: np.concatenate([p.columns[name] for p in parts]) for name in first.columns}
+        raw = None if first.raw is None else np.concatenate([p.raw for p in parts if p.raw is not None])
+        return Headers(columns, sum(p.count for p in parts), length_factor=first.length_factor, raw=raw)
+
+    def live_window(self, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """First live sample and one past the last, int64 ``(count,)`` each; whole traces where nothing is noted."""
+        if LIVE_FIRST not in self.columns:
+            return np.zeros(self.count, np.int64), np.full(self.count, n_samples, np.int64)
+        first = self.columns[LIVE_FIRST].astype(np.int64)
+        return first, np.maximum(first, self.columns[LIVE_END].astype(np.int64))
+
+    def with_live_window(self, first: np.ndarray, end: np.ndarray) -> Headers:
+        """The same headers with new live windows."""
+        return self.with_columns(**{LIVE_FIRST: first.astype(np.int32), LIVE_END: end.astype(np.int32)})
+
+
+def _combine(values: np.ndarray, starts: np.ndarray, counts: np.ndarray, rule: str) -> np.ndarray:
+    if rule == "first" or not len(starts):
+        return values[starts]
+    low: np.ndarray = np.minimum.reduceat(values, starts)
+    high: np.ndarray = np.maximum.reduceat(values, starts)
+    if rule in ("min", "max"):
+        return low if rule == "min" else high
+    if rule == "same":
+        same: np.ndarray = np.where(low == high, low, np.zeros((), values.dtype))
+        return same
+    total = np.add.reduceat(values.astype(np.float64), starts)
+    if rule == "mean":
+        total = total / counts
+    if values.dtype.kind in "iu":
+        limits = np.iinfo(values.dtype)
+        total = np.clip(np.rint(total), limits.min, limits.max)
+    combined: np.ndarray = total.astype(values.dtype)
+    return combined

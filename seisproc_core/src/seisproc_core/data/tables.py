@@ -1,0 +1,96 @@
+"""Tables: named float columns for velocities, mutes, weights - short ones inline in a flow, long ones in files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seisproc_core.errors import UsageError
+
+MAX_TABLE_BYTES = 64 << 20
+
+
+class Table:
+    """Columns of equal length, float64.
+
+    Parameters
+    ----------
+    columns
+        Values by column name; names end in their unit (``time_ms``, ``offset_m``, ``rms_m_per_s``), key columns are
+        header words (``cdp``).
+    source
+        Where it was read from; empty for a table written inline.
+    """
+
+    def __init__(self, columns: Mapping[str, Any], source: str = "") -> None:
+        made = {}
+        for name, values in columns.items():
+            try:
+                made[name] = np.array(values, dtype=np.float64, ndmin=1)
+            except (TypeError, ValueError) as error:
+                raise UsageError(f"table {source or 'inline'}: column '{name}' is not a list of numbers") from error
+            if made[name].ndim != 1 or not np.isfinite(made[name]).all():
+                raise UsageError(f"table {source or 'inline'}: column '{name}' must be a flat list of finite numbers")
+        lengths = {name: len(values) for name, values in made.items()}
+        if not lengths or min(lengths.values()) != max(lengths.values()) or min(lengths.values()) == 0:
+            raise UsageError(f"table {source or 'inline'}: columns must have the same length, at least 1: {lengths}")
+        self.columns: dict[str, np.ndarray] = made
+        self.source = source
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Table) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.checksum)
+
+    def __repr__(self) -> str:
+        return f"Table({', '.join(self.columns)}; {len(self)} rows{f' from {self.source}' if self.source else ''})"
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the content, whatever it was read from."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def groups(self, key: str) -> Iterator[tuple[float, Table]]:
+        """The part of the table at each value of a key column, in ascending order of the key."""
+        for value in np.unique(self.columns[key]):
+            rows = self.columns[key] == value
+            yield float(value), Table({n: c[rows] for n, c in self.columns.items() if n != key}, self.source)
+
+    def to_json(self) -> dict[str, list[float]]:
+        return {name: [float(v) for v in values] for name, values in self.columns.items()}
+
+
+def read_table(path: Path) -> Table:
+    """Read a table from ``.csv`` (one header line) or ``.toml``; a name without suffix tries both."""
+    candidates = [path] if path.suffix else [path.with_suffix(".csv"), path.with_suffix(".toml")]
+    found = next((p for p in candidates if p.is_file()), None)
+    if found is None:
+        raise UsageError(f"table {path} not found (looked for {', '.join(p.name for p in candidates)})")
+    if found.stat().st_size > MAX_TABLE_BYTES:
+        raise UsageError(f"table {found} is larger than {MAX_TABLE_BYTES >> 20} MiB")
+    try:
+        text = found.read_text("utf-8")
+        if found.suffix == ".toml":
+            return Table(tomllib.loads(text), str(found))
+        rows = [row for row in csv.reader(text.splitlines()) if row and not row[0].lstrip().startswith("#")]
+        names = [name.strip() for name in rows[0]]
+        return Table({name: [float(row[i]) for row in rows[1:]] for i, name in enumerate(names)}, str(found))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError, IndexError) as error:
+        raise UsageError(f"table {found} cannot be read: {error}") from error

@@ -1,0 +1,1 @@
+"""Running segments: what a worker does, and the protocol of executors."""

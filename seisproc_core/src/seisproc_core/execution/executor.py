@@ -1,0 +1,99 @@
+"""The protocol between the engine and whatever runs its segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from seisproc_core.jobs.control import Control
+
+
+@attrs.frozen(kw_only=True)
+class Receipt:
+    """What a worker reports once a segment's bytes are durable. Plain JSON values only.
+
+    Attributes
+    ----------
+    segment
+        Its number.
+    pieces
+        ``(key, offset, length, crc32)`` of everything written for it.
+    traces_in, traces_out
+        Input traces read and output traces written.
+    """
+
+    segment: int
+    pieces: tuple[tuple[str, int, int, int], ...]
+    traces_in: int
+    traces_out: int
+
+    def to_json(self) -> dict[str, Any]:
+        return attrs.asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Receipt:
+        pieces = tuple((str(k), int(o), int(n), int(c)) for k, o, n, c in plain["pieces"])
+        return cls(
+            segment=int(plain["segment"]),
+            pieces=pieces,
+            traces_in=int(plain["traces_in"]),
+            traces_out=int(plain["traces_out"]),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Task:
+    """One stage of a job, as an executor sees it.
+
+    Attributes
+    ----------
+    folder
+        The working folder: a worker needs nothing else (`seisproc_core.execution.worker.run_segment`). None for a
+        job in memory, which only executors in the same process can run.
+    stage
+        Stage number.
+    run
+        Runs one segment in this process and returns its receipt; ``run(segment, slot)``.
+    control
+        The job's control file: slot 0 belongs to the engine, slots from 1 to workers.
+    workers, threads
+        How many workers, and how many threads each may use.
+    keep_open
+        File descriptors that every worker must inherit, so that the output's lock lives as long as the last of them.
+    preload
+        Modules the work needs; an executor may import them ahead.
+    """
+
+    folder: Path | None
+    stage: int
+    run: Callable[[int, int], Receipt]
+    control: Control
+    workers: int
+    threads: int = 1
+    keep_open: tuple[int, ...] = ()
+    preload: tuple[str, ...] = ()
+
+
+class Executor(Protocol):
+    """Runs segments.
+
+    `run` returns when every segment is done. It calls `done` in the calling thread, once per segment, in any order.
+    When the control byte leaves "run" it stops its workers - asks, waits for the grace period, then kills where it
+    can - and raises `Cancelled`. An exception inside a segment is raised as it is (a `SeisprocError` with the same
+    message where it crossed a process border); a worker's death costs its segment a retry, and the third death on
+    the same segment raises `WorkerDied`. An executor with a `close` method has it called when the job ends.
+    """
+
+    def run(self, task: Task, segments: Sequence[int], done: Callable[[Receipt], None]) -> None: ...
+
+
+class InProcess:
+    """Runs segments one after the other in the calling thread: for debugging and embedding. It cannot be killed."""
+
+    def run(self, task: Task, segments: Sequence[int], done: Callable[[Receipt], None]) -> None:
+        for segment in segments:
+            task.control.check()
+            done(task.run(segment, 1))

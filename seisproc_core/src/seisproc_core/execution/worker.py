@@ -1,0 +1,72 @@
+"""What a worker does: open the job from its working folder, run one segment, make its bytes durable, report.
+
+A worker needs nothing but the folder's path and numbers, so that any executor - process, thread, cluster - can run it.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from seisproc_core.data.survey import Piece, Survey
+from seisproc_core.execution.executor import Receipt
+from seisproc_core.execution.stage import StageRunner
+from seisproc_core.jobs import durable, faults
+from seisproc_core.jobs.control import Control
+from seisproc_core.jobs.workfolder import WorkFolder
+from seisproc_core.plugins import Registry, registry
+
+
+class OpenJob:
+    """A job on disk, opened in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.work = WorkFolder(folder)
+        self.control = Control(folder / "control")
+        self.registry: Registry = registry()
+        self._runners: dict[int, StageRunner] = {}
+
+    def runner(self, stage: int) -> StageRunner:
+        """The stage's runner, made when first needed."""
+        if stage not in self._runners:
+            plan = self.work.stages[stage]
+            sink = self.registry.load("storage", plan.storage)().sink(plan.output)
+            threads = int(self.work.record["threads"])
+            source = open_source(self.work, stage, self.registry)
+            self._runners[stage] = StageRunner(plan, source, sink, self.registry, self.control, threads)
+        return self._runners[stage]
+
+    def run_segment(self, stage: int, segment: int, slot: int) -> Receipt:
+        """Run one segment; when this returns its bytes survive a crash."""
+        pieces, traces_in, traces_out = self.runner(stage).run(segment, slot)
+        faults.point("before-write")
+        written = self._put(stage, pieces)
+        faults.point("after-write")
+        self.control.begin(slot, -1)
+        return Receipt(segment=segment, pieces=tuple(written), traces_in=traces_in, traces_out=traces_out)
+
+    def _put(self, stage: int, pieces: list[Piece]) -> list[tuple[str, int, int, int]]:
+        root = self.work.folder_of(stage)
+        return durable.put_folder(root, pieces) if root.is_dir() else durable.put_file(root, pieces)
+
+
+def open_source(work: WorkFolder, stage: int, known: Registry) -> Survey:
+    """The input of a stage: the source survey, or what an earlier stage wrote."""
+    source = work.stages[stage].source
+    if "stage" in source:
+        earlier = int(source["stage"])
+        storage = known.load("storage", work.stages[earlier].storage)()
+        survey: Survey = storage.open([str(work.folder_of(earlier))], {"allow_partial": True})
+        return survey
+    opened: Survey = known.load("storage", source["storage"])().open(source["paths"], source["options"])
+    return opened
+
+
+@functools.lru_cache(maxsize=1)
+def _open(folder: str) -> OpenJob:
+    return OpenJob(Path(folder))
+
+
+def run_segment(folder: str, stage: int, segment: int, slot: int) -> Receipt:
+    """Run one segment of the job in a working folder; the entry point for executors."""
+    return _open(folder).run_segment(stage, segment, slot)

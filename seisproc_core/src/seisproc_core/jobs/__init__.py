@@ -1,0 +1,1 @@
+"""Jobs: states, control, journal, commit, and the engine that runs them."""

@@ -1,0 +1,142 @@
+"""Writing so that a crash or power loss leaves the old or the new bytes: temporary file, fsync, rename, fsync."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from seisproc_core.data.survey import Piece
+from seisproc_core.errors import OutputExists, StorageError
+from seisproc_core.jobs import faults
+
+TEMPORARY = ".tmp-"
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
+_AT_FDCWD = -100
+
+
+def sync_folder(path: Path) -> None:
+    """Make names in a folder durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_file(path: Path, data: bytes | memoryview) -> None:
+    """Write a whole file durably; replaces what is there. The folder itself is not synced."""
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        _write_synced(temporary, data)
+    except OSError:
+        # After a failed fsync the kernel may call the pages clean: only a fresh file can be trusted.
+        temporary.unlink(missing_ok=True)
+        _write_synced(temporary, data)
+    faults.point("before-rename")
+    os.replace(temporary, path)
+
+
+def _write_synced(path: Path, data: bytes | memoryview) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        view = memoryview(data).cast("B")
+        while view:
+            view = view[os.write(handle, view) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def put_folder(root: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int, int]]:
+    """Write pieces as files below `root`; durable, names included, when this returns.
+
+    Returns
+    -------
+    list of (key, offset, length, crc32)
+    """
+    receipts = []
+    folders: set[Path] = set()
+    for piece in pieces:
+        path = root / piece.key
+        data = memoryview(piece.data).cast("B")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, data)
+        except OSError as error:
+            raise StorageError.from_os(error, f"cannot write {piece.key}") from error
+        folders.update(parent for parent in path.parents if parent == root or root in parent.parents)
+        receipts.append((piece.key, 0, len(data), zlib.crc32(data)))
+    try:
+        for folder in folders:
+            sync_folder(folder)
+    except OSError as error:
+        raise StorageError.from_os(error, f"cannot write in {root}") from error
+    return receipts
+
+
+def put_file(path: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int, int]]:
+    """Write pieces at their offsets into a file that is already there; durable when this returns."""
+    receipts = []
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            for piece in pieces:
+                data = memoryview(piece.data).cast("B")
+                written = 0
+                while written < len(data):
+                    written += os.pwrite(handle, data[written:], piece.offset + written)
+                receipts.append(("", piece.offset, len(data), zlib.crc32(data)))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise StorageError.from_os(error, f"cannot write {path}") from error
+    return receipts
+
+
+def checksum(path: Path, offset: int = 0, length: int | None = None) -> tuple[int, int]:
+    """Length and crc32 of a file or a range of it, read in blocks of 4 MiB."""
+    crc, done = 0, 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        while length is None or done < length:
+            block = file.read(4 << 20 if length is None else min(4 << 20, length - done))
+            if not block:
+                break
+            crc = zlib.crc32(block, crc)
+            done += len(block)
+    return done, crc
+
+
+def rename_new(old: Path, new: Path) -> None:
+    """Rename without ever replacing; `OutputExists` when `new` is there."""
+    try:
+        if _renameat2(old, new, _RENAME_NOREPLACE):
+            return
+        if os.path.lexists(new):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new))
+        os.rename(old, new)
+    except FileExistsError as error:
+        raise OutputExists(f"{new} appeared while the job ran; it is left alone (use --replace)") from error
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step where the system can; False where it cannot."""
+    return _renameat2(one, other, _RENAME_EXCHANGE)
+
+
+def _renameat2(old: Path, new: Path, flags: int) -> bool:
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    if call(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), flags) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL):
+        return False
+    raise OSError(code, os.strerror(code), str(new))

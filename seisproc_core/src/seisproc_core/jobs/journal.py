@@ -1,0 +1,86 @@
+"""The journal: which segments are done, one checksummed line per commit, appended only after their bytes are durable.
+
+A record torn by a crash fails its checksum and is dropped with everything behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from seisproc_core.errors import StorageError
+from seisproc_core.execution.executor import Receipt
+from seisproc_core.jobs import faults
+
+
+class Journal:
+    """Append-only record of finished segments: ``{stage: {segment: receipt}}``.
+
+    Opening it drops a torn tail; the file then holds only whole records.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.done: dict[int, dict[int, Receipt]] = {}
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            whole = self._load(os.pread(self._handle, os.fstat(self._handle).st_size, 0))
+            os.ftruncate(self._handle, whole)
+            os.lseek(self._handle, whole, os.SEEK_SET)
+        except OSError as error:
+            raise StorageError.from_os(error, f"cannot open the journal {path}") from error
+
+    def _load(self, data: bytes) -> int:
+        """Take whole records; returns the length of the valid part."""
+        whole = 0
+        for line in data.splitlines(keepends=True):
+            record = _parse(line)
+            if record is None:
+                break
+            stage, receipts = record
+            self.done.setdefault(stage, {}).update((receipt.segment, receipt) for receipt in receipts)
+            whole += len(line)
+        return whole
+
+    def append(self, stage: int, receipts: Sequence[Receipt]) -> None:
+        """Make receipts durable: when this returns, a crash or power loss no longer costs these segments."""
+        body = json.dumps({"stage": stage, "receipts": [r.to_json() for r in receipts]}, separators=(",", ":"))
+        line = f"{zlib.crc32(body.encode()):08x} {body}\n".encode()
+        faults.point("before-journal")
+        try:
+            if os.write(self._handle, line) != len(line):
+                raise OSError(28, os.strerror(28))
+            os.fdatasync(self._handle)
+        except OSError as error:
+            raise StorageError.from_os(error, "cannot write the journal") from error
+        faults.point("after-journal")
+        self.done.setdefault(stage, {}).update((receipt.segment, receipt) for receipt in receipts)
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _parse(line: bytes) -> tuple[int, list[Receipt]] | None:
+    """One record, or None when it is torn or was altered."""
+    checksum, space, body = line.partition(b" ")
+    if not space or not body.endswith(b"\n"):
+        return None
+    body = body[:-1]
+    try:
+        if int(checksum, 16) != zlib.crc32(body):
+            return None
+        plain = json.loads(body)
+        return int(plain["stage"]), [Receipt.from_json(item) for item in plain["receipts"]]
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,93 @@
+"""The lock beside an output: one writer, told apart from a dead one, inherited by workers.
+
+``flock`` frees itself when the last process that inherited it is gone, orphans included. The file is unlinked
+only by a holder that is done; whoever then holds the old file notices, because the name no longer leads to it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+from seisproc_core.errors import OutputBusy, StorageError
+
+
+class OutputLock:
+    """Exclusive right to write one output, until `release` or the end of the process and its workers.
+
+    Parameters
+    ----------
+    target
+        The output; the lock is ``<target>.lock`` beside it.
+    job
+        Who wants it, for the message others get.
+    patience_s
+        How long to wait for the orphans of a killed engine.
+
+    Raises
+    ------
+    OutputBusy
+        Somebody holds it; says who.
+    """
+
+    def __init__(self, target: Path, job: str, patience_s: float = 3.0) -> None:
+        self.path = target.with_name(target.name + ".lock")
+        deadline = time.monotonic() + patience_s
+        while (handle := self._try()) is None:
+            if time.monotonic() > deadline or self._holder_lives():
+                raise OutputBusy(f"{target} is being written by {self._holder()}")
+            time.sleep(0.02)
+        self.handle = handle
+        note = {"host": socket.gethostname(), "pid": os.getpid(), "job": job, "since": time.strftime("%F %T")}
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(note).encode(), 0)
+
+    def _try(self) -> int | None:
+        try:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError.from_os(error, f"cannot write beside {self.path.with_suffix('')}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            here = os.stat(self.path)
+            if (here.st_ino, here.st_dev) == (os.fstat(handle).st_ino, os.fstat(handle).st_dev):
+                return handle
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        os.close(handle)
+        return None
+
+    def _note(self) -> dict[str, object]:
+        try:
+            note = json.loads(self.path.read_text("utf-8")[:4096])
+            return note if isinstance(note, dict) else {}
+        except (OSError, ValueError):
+            return {}
+
+    def _holder_lives(self) -> bool:
+        """True when the process named in the lock still runs on this host: waiting is then no use."""
+        note = self._note()
+        if note.get("host") != socket.gethostname() or not isinstance(note.get("pid"), int):
+            return False
+        try:
+            os.kill(int(str(note["pid"])), 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+    def _holder(self) -> str:
+        note = self._note()
+        keys = ("job", "pid", "host", "since")
+        return ", ".join(f"{key} {note[key]}" for key in keys if key in note) or "another process"
+
+    def release(self, *, remove: bool) -> None:
+        """Give it up; `remove` also unlinks the file (when no unfinished output is left beside it)."""
+        if remove:
+            self.path.unlink(missing_ok=True)
+        os.close(self.handle)

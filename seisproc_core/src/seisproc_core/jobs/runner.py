@@ -1,0 +1,194 @@
+"""Running one job from its first missing segment to the sealed output; the engine's work, without its threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+from seisproc_core.data.gather import Gather
+from seisproc_core.data.survey import MemorySink, MemorySurvey, Survey
+from seisproc_core.errors import UsageError
+from seisproc_core.execution.executor import Executor, Receipt, Task
+from seisproc_core.execution.stage import StageRunner
+from seisproc_core.execution.worker import OpenJob
+from seisproc_core.jobs.control import Control
+from seisproc_core.jobs.journal import Journal
+from seisproc_core.jobs.workfolder import WorkFolder
+from seisproc_core.plugins import Registry
+from seisproc_core.processing.planning import Plan, StagePlan
+
+
+class Run(Protocol):
+    """One attempt at a job."""
+
+    control: Control
+    total: int  # input traces of all stages
+    committed: int  # of these, in finished segments
+    stage: int
+
+    def execute(self, executor: Executor, workers: int, threads: int) -> None:
+        """Run what is missing; everything is committed when this returns."""
+        ...
+
+    def seal(self) -> Survey | Path:
+        """Make the result final and return it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class MemoryRun:
+    """A job whose source and result live in this process."""
+
+    def __init__(self, plan: Plan, survey: Survey, registry: Registry) -> None:
+        self.control = Control()
+        self.total = plan.traces_in
+        self.committed = 0
+        self.stage = 0
+        self._plan = plan
+        self._source = survey
+        self._registry = registry
+
+    def execute(self, executor: Executor, workers: int, threads: int) -> None:
+        for number, stage in enumerate(self._plan.stages):
+            self.stage = number
+            rows: dict[int, Gather] = {}
+            runner = StageRunner(stage, self._source, MemorySink(), self._registry, self.control, threads)
+
+            def run(segment: int, slot: int, runner: StageRunner = runner, rows: dict[int, Gather] = rows) -> Receipt:
+                pieces, traces_in, traces_out = runner.run(segment, slot)
+                rows[segment] = pieces[0].data
+                self.control.begin(slot, -1)
+                return Receipt(segment=segment, pieces=(), traces_in=traces_in, traces_out=traces_out)
+
+            task = Task(folder=None, stage=self.stage, run=run, control=self.control, workers=workers, threads=threads)
+            executor.run(task, range(stage.n_segments), self._done)
+            whole = Gather.concatenate([rows[k] for k in sorted(rows)])
+            one = attrs.evolve(whole, gather_starts=np.array([0, whole.n_traces]))
+            self._source = MemorySurvey(one, stage.output.info)
+
+    def _done(self, receipt: Receipt) -> None:
+        self.committed += receipt.traces_in
+
+    def seal(self) -> Survey:
+        return self._source
+
+    def close(self) -> None:
+        return None
+
+
+class FolderRun:
+    """A job with an output on disk: resumes from its journal, commits after every segment."""
+
+    def __init__(
+        self, work: WorkFolder, registry: Registry, *, trust: bool = False, keep_open: tuple[int, ...] = ()
+    ) -> None:
+        self.work = work
+        self.control = Control(work.path / "control", create=True)
+        self.stage = 0
+        self._registry = registry
+        self._keep_open = keep_open
+        self._journal = Journal(work.path / "journal")
+        self.redone = 0 if trust else work.verify(self._journal)
+        self.total = sum(stage.traces_in for stage in work.stages)
+        self.committed = sum(r.traces_in for done in self._journal.done.values() for r in done.values())
+        self._finished: list[tuple[str, int, int, int]] = []
+        self._started = time.time()
+
+    def execute(self, executor: Executor, workers: int, threads: int) -> None:
+        opened = OpenJob(self.work.path)
+        for number, stage in enumerate(self.work.stages):
+            self.stage = number
+            done = self._journal.done.get(self.stage, {})
+            todo = [segment for segment in range(stage.n_segments) if segment not in done]
+            if todo:
+                task = Task(
+                    folder=self.work.path,
+                    stage=self.stage,
+                    run=lambda segment, slot: opened.run_segment(self.stage, segment, slot),
+                    control=self.control,
+                    workers=min(workers, len(todo)),
+                    threads=threads,
+                    keep_open=self._keep_open,
+                    preload=preload_modules(self.work.stages, self._registry),
+                )
+                executor.run(task, todo, self._commit)
+            self.control.check()
+            sink = self._registry.load("storage", stage.storage)().sink(stage.output)
+            pieces = sink.finish(self.work.folder_of(self.stage))
+            self._finished = self.work.finish_stage(self.stage, pieces)
+
+    def _commit(self, receipt: Receipt) -> None:
+        """The order is data, then journal: the receipt says that the data are durable."""
+        self._journal.append(self.stage, [receipt])
+        self.committed += receipt.traces_in
+
+    def seal(self) -> Path:
+        replace = bool(self.work.record["replace"])
+        self.work.seal(self._journal, self._finished, self._provenance(), replace=replace)
+        return self.work.target
+
+    def _provenance(self) -> dict[str, Any]:
+        record = self.work.record
+        return {
+            "flow": record["flow"],
+            "inputs": record["inputs"],
+            "notes": record["notes"],
+            "versions": record["versions"],
+            "steps": [[attrs.asdict(step) for step in stage.steps] for stage in self.work.stages],
+            "fingerprint": self.work.fingerprint,
+            "job": record["job"],
+            "machine": machine(),
+            "times": {"started": self._started, "finished": time.time()},
+        }
+
+    def close(self) -> None:
+        self._journal.close()
+
+
+def preload_modules(stages: Sequence[StagePlan], registry: Registry) -> tuple[str, ...]:
+    """Modules that workers of these stages will import."""
+    implementations = [registry.find("storage", s.storage).spec["impl"] for s in stages]
+    implementations += [
+        registry.find("storage", str(s.source["storage"])).spec["impl"] for s in stages if "storage" in s.source
+    ]
+    for step in (step for stage in stages for step in stage.steps):
+        implementations.append(registry.find("processors", step.use).spec["impl"])
+        implementations += [
+            registry.find("kernels", f"{name}.{backend}").spec["impl"] for name, backend in step.kernels.items()
+        ]
+    return tuple(dict.fromkeys(["seisproc_core.execution.worker", *(i.partition(":")[0] for i in implementations)]))
+
+
+def machine() -> dict[str, Any]:
+    """What the result's exact bytes may depend on, for the provenance record."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    features = next((line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))), "")
+    return {
+        "host": platform.node(),
+        "system": platform.platform(),
+        "python": sys.version.split()[0],
+        "numpy": np.__version__,
+        "cpus": os.cpu_count(),
+        "cpu_features": features,
+    }
+
+
+def open_run_survey(path: Path, registry: Registry) -> Survey:
+    """Open a finished output by its suffix."""
+    for entry in registry.of("storage"):
+        if path.suffix.lower() in entry.spec["suffixes"] or (path.is_dir() and entry.spec["working"]):
+            survey: Survey = registry.load("storage", entry.id)().open([str(path)], {})
+            return survey
+    raise UsageError(f"no installed format opens {path}")

@@ -1,0 +1,267 @@
+"""The working folder ``OUT.<fingerprint>.part``: everything needed to go on with an unfinished output, and its sealing.
+
+::
+
+    job.json             the flow with references resolved, the plan, the fingerprint
+    stage<k>-*.npy       the plan's arrays
+    journal, control     what is done; the command byte and counters
+    stage-<k>/           intermediate stages
+    data                 the output as it grows: a folder, or one file
+
+The rename of ``data`` to OUT is the commit: before it OUT is absent or the old version, after it OUT is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seisproc_core.data.survey import Piece
+from seisproc_core.errors import Damaged, Incomplete, OutputExists, StorageError, UsageError
+from seisproc_core.jobs import durable, faults
+from seisproc_core.jobs.journal import Journal
+from seisproc_core.processing.planning import StagePlan, stage_from_json, stage_to_json
+
+FORMAT = 1
+MANIFEST, PROVENANCE = "manifest.json", "provenance.json"
+_ARRAYS = ("order", "in_starts", "out_starts")
+_MAX_JSON = 256 << 20
+
+
+class WorkFolder:
+    """An unfinished output on disk; open one with `create` or `find`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        record = _read_json(path / "job.json")
+        if record.get("format") != FORMAT:
+            raise Damaged(f"{path} was written by another version of seisproc (format {record.get('format')!r})")
+        self.record: Mapping[str, Any] = record
+        self.fingerprint = str(record["fingerprint"])
+        self.stages: list[StagePlan] = [
+            stage_from_json(plain, {name: _load(path / f"stage{k}-{name}.npy") for name in _ARRAYS})
+            for k, plain in enumerate(record["stages"])
+        ]
+
+    @property
+    def target(self) -> Path:
+        """The output this becomes; it lies beside the working folder."""
+        return self.path.with_name(str(self.record["target"]))
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    def folder_of(self, stage: int) -> Path:
+        """Where the rows of a stage go."""
+        return self.data if stage == len(self.stages) - 1 else self.path / f"stage-{stage}"
+
+    @classmethod
+    def create(
+        cls,
+        target: Path,
+        fingerprint: str,
+        stages: tuple[StagePlan, ...],
+        file_bytes: int | None,
+        record: dict[str, Any],
+    ) -> WorkFolder:
+        """Make the working folder durable; it appears whole, under its name, or not at all."""
+        path = target.with_name(f"{target.name}.{fingerprint[:8]}.part")
+        fresh = path.with_suffix(".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        plain = {"format": FORMAT, "fingerprint": fingerprint, "target": target.name, **record}
+        plain["stages"] = [stage_to_json(stage) for stage in stages]
+        try:
+            fresh.mkdir()
+            for k, stage in enumerate(stages):
+                for name in _ARRAYS:
+                    _save(fresh / f"stage{k}-{name}.npy", getattr(stage, name))
+                if k < len(stages) - 1:
+                    (fresh / f"stage-{k}").mkdir()
+            if file_bytes is None:
+                (fresh / "data").mkdir()
+            else:
+                _preallocate(fresh / "data", file_bytes)
+            durable.write_file(fresh / "job.json", json.dumps(plain).encode())
+            durable.sync_folder(fresh)
+            os.rename(fresh, path)
+            durable.sync_folder(path.parent)
+        except OSError as error:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise StorageError.from_os(error, f"cannot start writing {target}") from error
+        faults.point("created")
+        return cls(path)
+
+    @staticmethod
+    def find(target: Path) -> list[Path]:
+        """Working folders of an output."""
+        pattern = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}\.part")
+        if not target.parent.is_dir():
+            return []
+        return sorted(p for p in target.parent.iterdir() if pattern.fullmatch(p.name) and p.is_dir())
+
+    def verify(self, journal: Journal) -> int:
+        """Forget journalled segments whose bytes are not there or not right; returns how many were."""
+        lost = 0
+        for stage, done in journal.done.items():
+            root = self.folder_of(stage)
+            for segment, receipt in list(done.items()):
+                if not all(_matches(root / key if key else root, *rest) for key, *rest in receipt.pieces):
+                    del done[segment]
+                    lost += 1
+        return lost
+
+    def finish_stage(self, stage: int, pieces: list[Piece]) -> list[tuple[str, int, int, int]]:
+        """Write what completes a stage."""
+        root = self.folder_of(stage)
+        return durable.put_folder(root, pieces) if root.is_dir() else durable.put_file(root, pieces)
+
+    def seal(
+        self, journal: Journal, pieces: list[tuple[str, int, int, int]], provenance: dict[str, Any], *, replace: bool
+    ) -> None:
+        """Check that everything is there, write the manifest, rename: afterwards OUT is whole.
+
+        Parameters
+        ----------
+        pieces
+            What `finish_stage` wrote for the last stage.
+        """
+        last = len(self.stages) - 1
+        missing = set(range(self.stages[last].n_segments)) - set(journal.done.get(last, {}))
+        if missing:
+            raise Incomplete(f"{self.target}: segment {min(missing)} is not done; run: seisproc resume {self.target}")
+        try:
+            if self.data.is_dir():
+                self._write_manifest(journal, pieces, provenance)
+            faults.point("before-commit")
+            _commit(self.data, self.target, replace=replace)
+            durable.sync_folder(self.target.parent)
+        except OSError as error:
+            raise StorageError.from_os(error, f"cannot finish {self.target}") from error
+        faults.point("after-commit")
+        self.remove()
+
+    def _write_manifest(
+        self, journal: Journal, pieces: list[tuple[str, int, int, int]], provenance: dict[str, Any]
+    ) -> None:
+        receipts = journal.done[len(self.stages) - 1].values()
+        listed = {key: [length, crc] for r in receipts for key, _, length, crc in r.pieces}
+        listed |= {key: [length, crc] for key, _, length, crc in pieces}
+        for path in [p for p in self.data.rglob("*") if p.is_file()]:
+            if path.relative_to(self.data).as_posix() not in listed:
+                path.unlink()
+        root = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
+        manifest = {"format": FORMAT, "fingerprint": self.fingerprint, "root": root, "pieces": listed}
+        durable.write_file(self.data / PROVENANCE, json.dumps(provenance, indent=1, sort_keys=True).encode())
+        durable.write_file(self.data / MANIFEST, json.dumps(manifest, sort_keys=True).encode())
+        durable.sync_folder(self.data)
+
+    def remove(self) -> None:
+        """Delete the working folder. Its name goes first, so that a half-deleted one is never taken up again."""
+        gone = self.path.with_suffix(".gone")
+        try:
+            os.rename(self.path, gone)
+            shutil.rmtree(gone)
+        except OSError as error:
+            raise StorageError.from_os(error, f"cannot remove {self.path}") from error
+
+
+def sweep(target: Path) -> None:
+    """Remove what a crash while creating or deleting a working folder of this output left behind."""
+    pattern = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}\.(new|gone)")
+    for path in target.parent.iterdir() if target.parent.is_dir() else []:
+        if pattern.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def sealed_fingerprint(target: Path) -> str | None:
+    """Fingerprint of a sealed folder output, or None."""
+    try:
+        return str(_read_json(target / MANIFEST)["fingerprint"])
+    except (OSError, KeyError, Damaged):
+        return None
+
+
+def check_target(target: Path, inputs: list[str], *, replace: bool) -> None:
+    """Refuse an output that is an input, lies inside one, exists, or would replace something that is no output."""
+    real = Path(os.path.realpath(target))
+    for name in inputs:
+        source = Path(os.path.realpath(name))
+        if real == source or real in source.parents or source in real.parents:
+            raise OutputExists(f"the output {target} is the input {name} or overlaps it; choose another output")
+    if not target.parent.is_dir():
+        raise UsageError(f"the folder {target.parent} does not exist; create it first")
+    if not os.path.lexists(target):
+        return
+    if not replace:
+        raise OutputExists(
+            f"{target} exists; choose another output, or --replace to replace it when the new one is whole"
+        )
+    if target.is_symlink() or (target.is_dir() and not (target / MANIFEST).is_file()):
+        raise OutputExists(f"{target} is not a seisproc output; it will not be replaced")
+
+
+def _commit(data: Path, target: Path, *, replace: bool) -> None:
+    if not (replace and os.path.lexists(target)):
+        durable.rename_new(data, target)
+    elif data.is_file():
+        os.replace(data, target)
+    elif not durable.exchange(data, target):
+        # Without an exchange the old version steps aside first; a crash in between leaves both whole.
+        os.rename(target, data.with_name("replaced"))
+        os.rename(data, target)
+
+
+def _preallocate(path: Path, size: int) -> None:
+    """Take the space now, so that a full disk is known before any work."""
+    with path.open("wb") as file:
+        if size:
+            os.posix_fallocate(file.fileno(), 0, size)
+        os.fsync(file.fileno())
+
+
+def _matches(path: Path, offset: int, length: int, crc: int) -> bool:
+    try:
+        if path.stat().st_size < offset + length:
+            return False
+        return durable.checksum(path, offset, length) == (length, crc)
+    except OSError:
+        return False
+
+
+def _save(path: Path, array: np.ndarray | None) -> None:
+    if array is not None:
+        with path.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _load(path: Path) -> np.ndarray | None:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise Damaged(f"{path} cannot be read: {error}; run again with --discard") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_JSON:
+            raise Damaged(f"{path} is too large to be what it should")
+        plain = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"{path} cannot be read: {error}") from error
+    if not isinstance(plain, dict):
+        raise Damaged(f"{path} does not hold what it should")
+    return plain

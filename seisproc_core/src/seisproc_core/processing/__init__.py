@@ -1,0 +1,1 @@
+"""Processors, their parameters and kernels, flows and how they are planned."""

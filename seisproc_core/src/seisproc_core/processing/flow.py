@@ -1,0 +1,190 @@
+"""Flows: a source, a chain of steps, a sink - as written in a TOML file or built in Python."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from seisproc_core.data.survey import Survey
+from seisproc_core.data.words import canonical
+from seisproc_core.errors import FlowError, ParameterError
+from seisproc_core.plugins import Registry, registry
+
+MAX_FLOW_BYTES = 4 << 20
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """Where traces come from, and how they are gathered and sorted.
+
+    Attributes
+    ----------
+    storage
+        Id of the format (``survey``, ``segy``, ``memory``).
+    paths
+        Absolute paths; several files make one survey where the format allows it.
+    gather, sort
+        Header words; ``-word`` sorts descending. Ties are broken by `trace_id`, so that the order is total.
+    options
+        The format's own options.
+    survey
+        An open survey, for ``memory``.
+    """
+
+    storage: str
+    paths: tuple[str, ...] = ()
+    gather: tuple[str, ...] = ()
+    sort: tuple[str, ...] = ()
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    survey: Survey | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """One processor of the chain with its parameters; `backend` forces how its kernels run."""
+
+    use: str
+    parameters: Mapping[str, Any] = attrs.field(factory=dict)
+    backend: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Target:
+    """Where the result goes: format, absolute path, gather indexes to build, the format's options."""
+
+    storage: str
+    path: str = ""
+    index: tuple[tuple[str, ...], ...] = ()
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Flow:
+    """A flow.
+
+    Attributes
+    ----------
+    base
+        Folder that relative paths of tables are taken from.
+    import_options
+        The ``[import]`` table: how the source is read when it is first imported (custom header words, overrides).
+    """
+
+    source: Source
+    steps: tuple[Step, ...] = ()
+    sink: Target = Target(storage="memory")
+    name: str = "flow"
+    base: Path = attrs.field(factory=Path)
+    import_options: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Flow:
+        """Read a flow file.
+
+        Parameters
+        ----------
+        path
+            A TOML file of at most 4 MiB.
+        overrides
+            ``"agc.window_ms=300"``: step (or ``source``, ``sink``), parameter, and value as TOML writes it.
+
+        Raises
+        ------
+        FlowError
+            The file cannot be read, or does not make sense; says where.
+        """
+        path = Path(path)
+        try:
+            if path.stat().st_size > MAX_FLOW_BYTES:
+                raise FlowError(f"{path} is larger than {MAX_FLOW_BYTES >> 20} MiB: not a flow")
+            plain = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise FlowError(f"cannot read flow {path}: {error.strerror}") from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+            raise FlowError(f"{path} is not a TOML file: {str(error).splitlines()[0]}") from error
+        for override in overrides:
+            _override(plain, override)
+        return cls.parse(plain, base=path.parent, name=path.stem)
+
+    @classmethod
+    def parse(cls, plain: Mapping[str, Any], *, base: Path = Path(), name: str = "flow") -> Flow:
+        """A flow from the tables of a flow file."""
+        unknown = set(plain) - {"import", "source", "step", "sink", "name"}
+        if unknown:
+            raise FlowError(f"flow {name}: unknown table '{min(unknown)}'; a flow has name, import, source, step, sink")
+        source, sink = plain.get("source"), plain.get("sink")
+        steps = plain.get("step", [])
+        if not isinstance(source, Mapping) or not isinstance(sink, Mapping) or not isinstance(steps, list):
+            raise FlowError(f"flow {name}: needs a [source] table, a [sink] table and [[step]] tables")
+        known = registry()
+        storage, paths, rest = _address(known, source, base, f"flow {name}, [source]")
+        gather = word_list(f"flow {name}, [source]", "gather", rest.pop("gather", []))
+        sort = word_list(f"flow {name}, [source]", "sort", rest.pop("sort", []))
+        sink_storage, sink_paths, sink_rest = _address(known, sink, base, f"flow {name}, [sink]")
+        if len(sink_paths) != 1:
+            raise FlowError(f"flow {name}, [sink]: one path, not {len(sink_paths)}")
+        index = tuple(tuple(map(canonical, keys)) for keys in sink_rest.pop("index", []))
+        return cls(
+            source=Source(storage=storage, paths=paths, gather=gather, sort=sort, options=rest),
+            steps=tuple(_step(item, number, name) for number, item in enumerate(steps, 1)),
+            sink=Target(storage=sink_storage, path=sink_paths[0], index=index, options=sink_rest),
+            name=str(plain.get("name", name)),
+            base=base.absolute(),
+            import_options=dict(plain.get("import", {})),
+        )
+
+
+def _address(
+    known: Registry, table: Mapping[str, Any], base: Path, where: str
+) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    """Format, absolute paths and remaining options of a [source] or [sink] table."""
+    ids = [entry.id for entry in known.of("storage")]
+    named = [key for key in table if key in ids]
+    if len(named) != 1:
+        raise FlowError(f"{where}: name one of {', '.join(f'{i} = ...' for i in ids) or 'no installed format'}")
+    value = table[named[0]]
+    paths = [value] if isinstance(value, str) else value
+    if not isinstance(paths, list) or not paths or not all(isinstance(p, str) and p for p in paths):
+        raise FlowError(f"{where}: {named[0]} must be a path or a list of paths, not {value!r}")
+    rest = {key: item for key, item in table.items() if key != named[0]}
+    return named[0], tuple(os.path.abspath(base / path) for path in paths), rest
+
+
+def word_list(where: str, key: str, words: Any) -> tuple[str, ...]:
+    """Canonical header words of a ``gather = ...`` or ``sort = ...`` entry; a leading ``-`` stays."""
+    words = [words] if isinstance(words, str) else words
+    if not isinstance(words, (list, tuple)) or not all(isinstance(w, str) for w in words):
+        raise FlowError(f"{where}: {key} must be a list of header words, not {words!r}")
+    return tuple(("-" if w.startswith("-") else "") + canonical(w.removeprefix("-")) for w in words)
+
+
+def _step(item: Any, number: int, name: str) -> Step:
+    if not isinstance(item, Mapping) or not isinstance(item.get("use"), str):
+        raise FlowError(f'flow {name}: step {number} needs use = "processor"')
+    rest = {key: value for key, value in item.items() if key not in ("use", "backend")}
+    return Step(use=item["use"], parameters=rest, backend=item.get("backend"))
+
+
+def _override(plain: dict[str, Any], text: str) -> None:
+    """Apply ``step.parameter=value`` to the plain flow."""
+    left, equals, right = text.partition("=")
+    owner, dot, parameter = left.strip().partition(".")
+    if not equals or not dot or not parameter:
+        raise FlowError(f"--set {text}: write step.parameter=value, e.g. agc.window_ms=300")
+    try:
+        value = tomllib.loads(f"value = {right}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = right.strip()
+    if owner in ("source", "sink"):
+        tables = [plain.setdefault(owner, {})]
+    else:
+        tables = [step for step in plain.get("step", []) if isinstance(step, dict) and step.get("use") == owner]
+    if len(tables) != 1:
+        found = "no step" if not tables else f"{len(tables)} steps"
+        raise ParameterError(owner, parameter, f"cannot be set: the flow has {found} named '{owner}'")
+    tables[0][parameter] = value

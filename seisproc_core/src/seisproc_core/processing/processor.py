@@ -1,0 +1,86 @@
+"""What a processor is: parameters, a plan of its output, and the work on a batch of gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
+
+import attrs
+
+from seisproc_core.data.gather import Gather, Layout
+from seisproc_core.errors import ParameterError
+from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import param
+
+Scope = Literal["trace", "gather"]
+T = TypeVar("T", bound="type[Processor]")
+
+
+class Processor:
+    """Base of all processors; make one with the `processor` decorator.
+
+    A processor is immutable and has no state beside its parameters, so that a segment gives the same bytes however
+    often and wherever it runs.
+
+    Attributes
+    ----------
+    id
+        Name in flows and on the command line.
+    scope
+        ``trace``: every trace by itself, a batch may be cut anywhere. ``gather``: needs whole gathers.
+    kernels
+        Names of the kernels it calls through `Context.kernel`.
+    version
+        Raised whenever results change; part of a job's fingerprint.
+    """
+
+    id: ClassVar[str] = ""
+    scope: ClassVar[Scope] = "trace"
+    kernels: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[int] = 1
+
+    def check(self, layout: Layout) -> None:
+        """Refuse parameters that do not suit the data (a corner above Nyquist, a missing word), before any work."""
+
+    def plan(self, layout: Layout) -> Layout:
+        """Rows, words and sampling of the output, from headers and parameters alone.
+
+        The number of gathers stays; a gather may gain or lose rows. What is measured from samples (live windows,
+        picks) is filled in by `apply`.
+        """
+        return layout
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        """Process a batch of whole gathers (of traces, for ``scope="trace"``).
+
+        The default hands each gather to `apply_gather`; override this method instead where a whole batch is faster.
+        """
+        return Gather.concatenate([self.apply_gather(gather, context) for gather in batch.split()])
+
+    def apply_gather(self, gather: Gather, context: Context) -> Gather:
+        """Process one gather."""
+        raise NotImplementedError(f"processor '{self.id}' has neither apply nor apply_gather")
+
+    def bad(self, name: str, problem: str) -> ParameterError:
+        """The error to raise from `check` about one parameter."""
+        return ParameterError(self.id, name, problem)
+
+
+@dataclass_transform(field_specifiers=(param, attrs.field), kw_only_default=True, frozen_default=True)
+def processor(id: str, *, scope: Scope, kernels: tuple[str, ...] = (), version: int = 1) -> Callable[[T], T]:
+    """Turn a class with `param` fields into a processor.
+
+    Parameters
+    ----------
+    id
+        Name in flows: lower case letters, digits and ``_``.
+    scope, kernels, version
+        See `Processor`.
+    """
+
+    def make(cls: T) -> T:
+        made: Any = attrs.frozen(kw_only=True)(cls)
+        made.id, made.scope, made.kernels, made.version = id, scope, kernels, version
+        return made  # type: ignore[no-any-return]
+
+    return make

@@ -1,0 +1,92 @@
+"""What plugins return from their hooks: frozen descriptions that name their implementation by a string.
+
+``"package.module:name"`` is resolved only where the work is done, so describing a plugin imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import attrs
+
+from seisproc_core.errors import PluginError
+
+
+def resolve(reference: str) -> Any:
+    """The object behind ``"package.module:name"``."""
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"cannot load {reference}: {error}") from error
+
+
+@attrs.frozen(kw_only=True)
+class KernelSpec:
+    """One implementation of a kernel.
+
+    Attributes
+    ----------
+    name
+        The kernel, as processors ask for it (``"agc"``).
+    backend
+        ``"reference"``, or the id of a backend (``"numba"``).
+    impl
+        A function; all implementations of one kernel take the same arguments.
+    """
+
+    name: str
+    backend: str
+    impl: str
+
+
+@attrs.frozen(kw_only=True)
+class BackendSpec:
+    """A way to run kernels. `impl` is a function without arguments that returns a description of the backend in
+    use (version, device) or raises `PluginError` saying why it cannot be used here. Higher `rank` is preferred."""
+
+    id: str
+    impl: str
+    rank: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class StorageSpec:
+    """A file format: `impl` is a class that implements `seisproc_core.data.survey.Storage`.
+    `working` formats can hold the intermediate stages of a job."""
+
+    id: str
+    suffixes: tuple[str, ...]
+    impl: str
+    summary: str = ""
+    working: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ExecutorSpec:
+    """A way to run segments: `impl` is a class that implements `seisproc_core.execution.executor.Executor`.
+    The installed executor of the highest rank is the default."""
+
+    id: str
+    impl: str
+    rank: int = 0
+    summary: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class JobStoreSpec:
+    """A durable store of jobs: `impl` is a class that implements `seisproc_core.jobs.store.JobStore`."""
+
+    id: str
+    impl: str
+    rank: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class CommandSpec:
+    """A sub-command of the terminal front end: `impl` is a click command."""
+
+    name: str
+    impl: str
+    help: str
