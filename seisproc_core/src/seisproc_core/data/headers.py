@@ -208,7 +208,8 @@ class Headers:
 
 def _combine(values: np.ndarray, starts: np.ndarray, counts: np.ndarray, rule: str) -> np.ndarray:
     if rule == "first" or not len(starts):
-        return values[starts]
+        first: np.ndarray = values[starts]
+        return first
     low: np.ndarray = np.minimum.reduceat(values, starts)
     high: np.ndarray = np.maximum.reduceat(values, starts)
     if rule in ("min", "max"):

@@ -35,7 +35,11 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
     except OSError:
         # After a failed fsync the kernel may call the pages clean: only a fresh file can be trusted.
         temporary.unlink(missing_ok=True)
-        _write_synced(temporary, data)
+        try:
+            _write_synced(temporary, data)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
     faults.point("before-rename")
     os.replace(temporary, path)
 

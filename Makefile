@@ -1,0 +1,65 @@
+# seisproc: everything a developer types. `make demo` and `make test` set up what they need first.
+PYTHON ?= python3
+UV := .tools/bin/uv
+BIN := .venv/bin
+PACKAGES := seisproc seisproc_core seisproc_joblib seisproc_jobstore seisproc_numba seisproc_processes seisproc_segy \
+            seisproc_signal seisproc_terminal seisproc_velocity seisproc_zarr
+# With a Rust toolchain the native SEG-Y reader is built; without one the slower NumPy reader does its work.
+CARGO := $(shell command -v cargo 2>/dev/null)
+NATIVE := $(if $(CARGO),--extra native)
+
+export UV_PYTHON_DOWNLOADS = never
+export UV_PROJECT_ENVIRONMENT = .venv
+# uv does not read pip's configuration: hand on a mirror and a certificate that pip was told about.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+
+.PHONY: help setup demo test check unit native-test bench docs lock clean
+
+help:
+	@echo "make demo    set up, then model a 2-D line and process it to a stack"
+	@echo "make test    set up, then run every check and test"
+	@echo "make check   linter, formatter, import contracts, type checker"
+	@echo "make bench   the benchmark table"
+	@echo "make docs    the documentation, into docs/_build"
+
+$(UV):
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+setup: $(UV)
+	@$(if $(CARGO),,echo "No Rust toolchain found: using the NumPy SEG-Y reader instead of the native one.")
+	$(UV) sync --quiet --locked --compile-bytecode --python $(PYTHON) $(NATIVE)
+
+demo: setup
+	$(BIN)/seisproc demo
+
+test: check native-test unit
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+
+native-test:
+	$(if $(CARGO),cd native/segy && cargo test --quiet --locked,@echo "cargo not found: tests of the Rust crate are not run")
+
+unit: setup
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+docs: setup
+	$(BIN)/python docs/build.py
+
+lock: $(UV)
+	$(UV) lock --python $(PYTHON)
+
+clean:
+	rm -rf .venv .tools native/segy/target docs/_build docs/reference seisproc-demo
