@@ -1,0 +1,165 @@
+"""Automatic gain control: the processor and the reference form of its kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from seisproc_core.data.gather import Gather, Layout
+from seisproc_core.errors import Cancelled
+from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import param
+from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal.windows import live_window, nearest_sample
+
+ROWS = 64  # traces between two looks at the cancel flag: milliseconds, and work arrays that stay in cache
+GAUSSIAN_CUT = 3.8090232  # the Gaussian has fallen to 5e-7 at half a window
+
+
+@processor("agc", scope="trace", kernels=("agc", "agc_gaussian"))
+class Agc(Processor):
+    """Automatic gain control: divide every sample by the amplitude around it.
+
+    y[i] = x[i] / sqrt(sum_k w_k x[i+k]^2 / sum_k w_k), k over the window centred on i, cut at the edges of the live
+    window. ``kind = "rms"`` weighs all samples alike (w = 1, an odd number of samples); ``"gaussian"`` uses
+    w_k = exp(-(3.809 k/h)^2) over the half window h, which leaves weaker shadows beside strong events. The output
+    has an rms of about 1; where a window holds no energy it is 0. Only live samples count.
+
+    ``mode = "su"`` reproduces Seismic Unix `sugain`: an even window that lacks its last sample for rms, and no
+    division by the sum of weights for gaussian.
+
+    Not for amplitude work (AVO, attenuation, inversion): AGC destroys relative amplitudes and cannot be undone from its
+    output.
+
+    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 1.4, "rms amplitude AGC".
+    """
+
+    window_ms: float = param(500.0, help="Length of the whole window.", unit="ms", above=0)
+    kind: Literal["rms", "gaussian"] = param("rms", help="How samples in the window are weighted.")
+    mode: Literal["centred", "su"] = param("centred", help="Symmetric window, or that of Seismic Unix.")
+
+    def _half_window(self, layout: Layout) -> int:
+        samples = nearest_sample(np.array(self.window_ms / 1000 / layout.sampling.interval_s))
+        return min(int(samples) // 2, layout.n_samples)
+
+    def check(self, layout: Layout) -> None:
+        if self._half_window(layout) < 1:
+            least = 2000 * layout.sampling.interval_s
+            raise self.bad("window_ms", f"must span at least two samples ({least:g} ms), not {self.window_ms:g} ms")
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        first, end = live_window(batch)
+        half = self._half_window(batch)
+        out = context.empty(batch.traces.shape)
+        if self.kind == "rms":
+            after = half if self.mode == "centred" else half - 1
+            context.kernel("agc")(batch.traces, first, end, half, after, out, context.flag)
+        else:
+            weights = np.exp(-((GAUSSIAN_CUT * np.arange(half) / half) ** 2))
+            context.kernel("agc_gaussian")(batch.traces, first, end, weights, self.mode == "centred", out, context.flag)
+        return batch.with_traces(out)
+
+
+def agc(
+    traces: np.ndarray,
+    first: np.ndarray,
+    end: np.ndarray,
+    before: int,
+    after: int,
+    out: np.ndarray,
+    flag: np.ndarray,
+) -> None:
+    """Divide by the rms of the live samples in ``[i - before, i + after]``: reference form.
+
+    Parameters
+    ----------
+    traces, out
+        float32, shape ``(n_traces, n_samples)``.
+    first, end
+        Live windows, int64 ``(n_traces,)``, inside the trace.
+    before, after
+        Samples of the window before and after its centre, at most `n_samples`.
+    flag
+        uint8 ``(1,)``, raised to cancel.
+
+    Raises
+    ------
+    Cancelled
+        When the flag was raised.
+    """
+    sample = np.arange(traces.shape[1])
+    for rows, start, stop, live in _live_blocks(traces, first, end, flag):
+        total = window_sums(np.square(live, dtype=np.float64), before, after)
+        count = np.minimum(sample + after + 1, stop) - np.maximum(sample - before, start)
+        _divide(live, np.sqrt(total / np.maximum(count, 1)), out[rows])
+
+
+def agc_gaussian(
+    traces: np.ndarray,
+    first: np.ndarray,
+    end: np.ndarray,
+    weights: np.ndarray,
+    normalise: bool,
+    out: np.ndarray,
+    flag: np.ndarray,
+) -> None:
+    """Divide by the weighted rms of the live samples around each: reference form.
+
+    Parameters
+    ----------
+    weights
+        Weight at distance 0, 1, ... from the centre, float64.
+    normalise
+        Divide the weighted power by the sum of the weights of live samples.
+    traces, first, end, out, flag
+        As for `agc`.
+    """
+    kernel = np.concatenate((weights[:0:-1], weights))
+    sample = np.arange(traces.shape[1])
+    for rows, start, stop, live in _live_blocks(traces, first, end, flag):
+        power = ndimage.correlate1d(np.square(live, dtype=np.float64), kernel, axis=1, mode="constant")
+        if normalise:
+            inside = ((sample >= start) & (sample < stop)).astype(np.float64)
+            total = ndimage.correlate1d(inside, kernel, axis=1, mode="constant")
+            power = np.divide(power, total, out=power, where=inside > 0)
+        _divide(live, np.sqrt(power), out[rows])
+
+
+def window_sums(values: np.ndarray, before: int, after: int) -> np.ndarray:
+    """Sums over ``[i - before, i + after]``, zero beyond the ends, without ever subtracting.
+
+    A running sum that adds and subtracts loses weak windows behind a strong spike. Here the axis is cut into blocks as
+    long as the window, so that every window is the tail of one block and the head of the next (van Herk, Pattern
+    Recognition Letters 13, 1992): two cumulative sums and one addition, exact to rounding.
+    """
+    rows, n = values.shape
+    width = before + after + 1
+    blocks = -(-(n + width) // width)
+    padded = np.zeros((rows, blocks, width))
+    padded.reshape(rows, -1)[:, before : before + n] = values
+    tail = np.cumsum(padded[:, :, ::-1], axis=2)[:, :, ::-1].reshape(rows, -1)
+    head = np.zeros_like(padded)
+    np.cumsum(padded[:, :, :-1], axis=2, out=head[:, :, 1:])
+    total: np.ndarray = tail[:, :n] + head.reshape(rows, -1)[:, width : width + n]
+    return total
+
+
+def _live_blocks(
+    traces: np.ndarray, first: np.ndarray, end: np.ndarray, flag: np.ndarray
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
+    """Blocks of rows: which, their live windows as columns, and their samples with zeros outside."""
+    sample = np.arange(traces.shape[1])
+    for row in range(0, len(traces), ROWS):
+        if flag[0]:
+            raise Cancelled
+        rows = slice(row, row + ROWS)
+        start, stop = first[rows, None], end[rows, None]
+        yield rows, start, stop, np.where((sample >= start) & (sample < stop), traces[rows], np.float32(0))
+
+
+def _divide(live: np.ndarray, rms: np.ndarray, out: np.ndarray) -> None:
+    out[...] = 0
+    np.divide(live, rms, out=out, where=rms > 0, casting="same_kind")

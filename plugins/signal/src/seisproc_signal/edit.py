@@ -1,0 +1,121 @@
+"""Trace edits by header words: kill, reverse, select."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+import numpy as np
+
+from seisproc_core.data.gather import Gather, Layout, mute_outside
+from seisproc_core.data.headers import Headers
+from seisproc_core.data.words import DEAD
+from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import param
+from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal.windows import live_window, with_live_words
+
+KILLED = 4  # the reason "killed by a step" in the header dictionary
+
+
+class _ByRange(Processor):
+    """What edits by header ranges share."""
+
+    where: dict[str, tuple[float, ...]]
+    absolute: bool
+
+    def check(self, layout: Layout) -> None:
+        if not self.where:
+            raise self.bad("where", "needs at least one header word, as { channel = [5, 5] }")
+        for name, limits in self.where.items():
+            if len(limits) != 2 or limits[0] > limits[1]:
+                raise self.bad(f"where.{name}", f"must be [lowest, highest], not {list(limits)}")
+            layout.headers[name]
+
+    def _matches(self, headers: Headers) -> np.ndarray:
+        return matching(headers, self.where, self.absolute)
+
+
+def matching(headers: Headers, where: Mapping[str, tuple[float, ...]], absolute: bool) -> np.ndarray:
+    """Traces whose words all lie in their ranges, both ends included: bool ``(n_traces,)``. Words are in SI units."""
+    chosen = np.ones(len(headers), bool)
+    for name, (lowest, highest) in where.items():
+        values = np.abs(headers[name].astype(np.float64)) if absolute else headers[name]
+        chosen &= (values >= lowest) & (values <= highest)
+    return chosen
+
+
+@processor("kill", scope="trace")
+class Kill(_ByRange):
+    """Kill the traces whose header words lie in ranges: samples become 0, the trace is flagged dead and keeps its row.
+
+    A trace is killed when all words of `where` lie in their ranges, ends included, in SI units (metres, seconds):
+    ``where = { field_record = [12, 12], channel = [5, 8] }``. Its live window becomes empty and ``dead`` 4, so
+    that later steps pass it by and fold does not count it. Traces that were dead keep their reason.
+
+    To remove the rows themselves, use `select`.
+    """
+
+    where: dict[str, tuple[float, ...]] = param(help="Lowest and highest value by header word; all must match.")
+    absolute: bool = param(False, help="Compare absolute values, as for |offset|.")
+
+    def plan(self, layout: Layout) -> Layout:
+        return attrs.evolve(layout, headers=self._flagged(with_live_words(layout)))
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        headers = self._flagged(with_live_words(batch))
+        out = context.empty(batch.traces.shape)
+        np.copyto(out, batch.traces)
+        mute_outside(out, *headers.live_window(batch.n_samples))
+        return batch.with_traces(out, headers=headers)
+
+    def _flagged(self, layout: Layout) -> Headers:
+        headers = layout.headers
+        killed = self._matches(headers)
+        dead = headers.column(DEAD) if DEAD in headers else np.zeros(len(headers), np.uint8)
+        first, end = live_window(layout)
+        flagged = headers.with_columns(**{DEAD: np.where(killed & (dead == 0), np.uint8(KILLED), dead)})
+        return flagged.with_live_window(first, np.where(killed, first, end))
+
+
+@processor("reverse", scope="trace")
+class Reverse(_ByRange):
+    """Reverse the polarity of the traces whose header words lie in ranges: y = -x.
+
+    ``where = { channel = [13, 24] }``; a trace is reversed when all words match, ends included, in SI units. Repairs
+    geophones wired the wrong way; to weigh traces by a polarity word while combining them, use `combine`.
+    """
+
+    where: dict[str, tuple[float, ...]] = param(help="Lowest and highest value by header word; all must match.")
+    absolute: bool = param(False, help="Compare absolute values, as for |offset|.")
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        sign = np.where(self._matches(batch.headers), np.float32(-1), np.float32(1))
+        out = context.empty(batch.traces.shape)
+        np.multiply(batch.traces, sign[:, None], out=out)
+        return batch.with_traces(out)
+
+
+@processor("select", scope="trace")
+class Select(_ByRange):
+    """Keep the traces whose header words lie in ranges, and drop the rows of all others.
+
+    ``where = { offset = [0, 45] }`` with ``absolute = true`` keeps |offset| <= 45 m; a trace is kept when all words
+    match, ends included, in SI units; ``drop = true`` drops those and keeps the others. Samples are not
+    touched. It depends on headers alone, so the number of traces that come out is known before any is read.
+
+    To silence traces but keep their rows, use `kill`.
+    """
+
+    where: dict[str, tuple[float, ...]] = param(help="Lowest and highest value by header word; all must match.")
+    absolute: bool = param(False, help="Compare absolute values, as for |offset|.")
+    drop: bool = param(False, help="Drop the traces that match instead of keeping them.")
+
+    def plan(self, layout: Layout) -> Layout:
+        keep = self._matches(layout.headers) != self.drop
+        return attrs.evolve(
+            layout, headers=layout.headers.take(np.flatnonzero(keep)), gather_starts=layout.kept_rows(keep)
+        )
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        return batch.keep(self._matches(batch.headers) != self.drop)

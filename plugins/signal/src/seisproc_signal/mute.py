@@ -1,0 +1,149 @@
+"""Mutes: they zero samples and write the live windows that later steps honour."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from seisproc_core.data.gather import Gather, Layout, mute_outside
+from seisproc_core.data.sampling import Sampling
+from seisproc_core.data.tables import Table
+from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import param
+from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal.windows import Curves, key_of, key_problem, live_window, nearest_sample, with_live_words
+
+KEYS = ("cdp", "field_record", "source_station", "inline", "crossline")
+
+
+@processor("mute", scope="trace")
+class Mute(Processor):
+    """Top or bottom mute along a curve of time over offset.
+
+    The curve is a table, linear between its offsets and constant beyond them, or the line t = time_ms + |offset| /
+    velocity_m_per_s. A top mute zeroes the samples before t, a bottom mute those from t on; t is rounded to the nearest
+    sample and counts from the source. A taper sin^2((k + 1) pi / 2n) over n samples lies inside
+    the part that stays. Offsets count by magnitude unless ``signed``. A table keyed by a header word is linear in
+    that word between its values, constant beyond. ``extrapolation = "su"``: left of the first offset nothing
+    is muted from the top, all from the bottom, as Seismic Unix `sumute` does.
+
+    The live window shrinks accordingly: gains, balances and stacks leave muted samples out, filters are followed by
+    the same mute. Muting twice tapers twice.
+
+    Not the tool against noise inside the record: see `surgical_mute`.
+    """
+
+    where: Literal["top", "bottom"] = param("top", help="Which end of the trace is muted.")
+    table: Table | None = param(None, help="Mute time over offset.", columns=("offset_m", "time_ms"), keys=KEYS)
+    velocity_m_per_s: float | None = param(None, help="Mute along a line of this velocity.", unit="m/s", above=0)
+    time_ms: float = param(0.0, help="Time of that line at offset 0.", unit="ms")
+    taper_ms: float = param(0.0, help="Length of the taper.", unit="ms", minimum=0)
+    signed: bool = param(False, help="Use offsets with their sign.")
+    extrapolation: Literal["constant", "su"] = param("constant", help="The curve left of the first offset.")
+
+    def check(self, layout: Layout) -> None:
+        if (self.table is None) == (self.velocity_m_per_s is None):
+            raise self.bad("table", "or 'velocity_m_per_s' must be given, and only one of them")
+        if self.table is not None and (problem := key_problem(self.table, KEYS, "offset_m")):
+            raise self.bad("table", problem)
+        self._times(layout)
+
+    def plan(self, layout: Layout) -> Layout:
+        return with_live_words(layout)
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        first, end = live_window(batch)
+        ramp = _ramp(self.taper_ms, batch.sampling)
+        edge = _sample_of(self._times(batch), batch.sampling)
+        out = context.empty(batch.traces.shape)
+        np.copyto(out, batch.traces)
+        if self.where == "top":
+            _scale_samples(out, edge, ramp)
+            first = np.maximum(first, edge)
+        else:
+            _scale_samples(out, edge - len(ramp), ramp[::-1])
+            end = np.minimum(end, edge)
+        first = np.minimum(first, batch.n_samples)
+        end = np.maximum(end, first)
+        mute_outside(out, first, end)
+        return batch.with_live_window(out, first, end)
+
+    def _times(self, layout: Layout) -> np.ndarray:
+        """Mute time of every trace, float64 ``(n_traces,)``, s."""
+        offset = layout.headers["offset"].astype(np.float64)
+        if not self.signed:
+            offset = np.abs(offset)
+        if self.velocity_m_per_s is not None:
+            return self.time_ms / 1000 + np.abs(offset) / self.velocity_m_per_s
+        assert self.table is not None
+        left = None if self.extrapolation == "constant" else 1000 * layout.sampling.start_s
+        key = key_of(self.table, KEYS)
+        at = layout.headers[key] if key else np.zeros(len(offset))
+        curves = Curves.of(
+            self.table, key, lambda part: np.interp(offset, part["offset_m"], part["time_ms"], left=left)
+        )
+        return curves.own_point(at) / 1000
+
+
+@processor("surgical_mute", scope="trace")
+class SurgicalMute(Processor):
+    """Zero a zone of constant or offset-dependent width along a line or hyperbola: ground roll, air wave, a multiple.
+
+    The zone is centred on t = time_ms + |offset| / velocity (``linear``) or sqrt(time_ms^2 + (offset / velocity)^2)
+    (``hyperbolic``), times from the source; it has w samples, the nearest whole number to its width, beginning w // 2
+    before the centre. Tapers sin^2((k + 1) pi / 2n) over n samples grow away from it on both sides.
+
+    The live window stays: the zone lies inside it, so that gains and stacks still count its zeros. Not for a
+    first-break mute: use `mute`.
+    """
+
+    velocity_m_per_s: float = param(help="Apparent velocity of the event.", unit="m/s", above=0)
+    time_ms: float = param(0.0, help="Time of the event at offset 0.", unit="ms")
+    shape: Literal["linear", "hyperbolic"] = param("linear", help="Curve along which to mute.")
+    width: Table = param(help="Length of the zone over absolute offset.", columns=("offset_m", "width_ms"))
+    taper_ms: float = param(0.0, help="Length of the taper on each side.", unit="ms", minimum=0)
+
+    def check(self, layout: Layout) -> None:
+        if problem := key_problem(self.width, (), "offset_m"):
+            raise self.bad("width", problem)
+        if np.any(self.width["width_ms"] < 0):
+            raise self.bad("width", "needs widths of at least 0 ms")
+        layout.headers["offset"]
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        offset = np.abs(batch.headers["offset"].astype(np.float64))
+        at_zero, delay = self.time_ms / 1000, offset / self.velocity_m_per_s
+        time = at_zero + delay if self.shape == "linear" else np.hypot(at_zero, delay)
+        width = np.interp(offset, self.width["offset_m"], self.width["width_ms"]) / 1000 / batch.sampling.interval_s
+        length = nearest_sample(width)
+        start = _sample_of(time, batch.sampling) - length // 2
+        ramp = _ramp(self.taper_ms, batch.sampling)
+        out = context.empty(batch.traces.shape)
+        np.copyto(out, batch.traces)
+        _scale_samples(out, start - len(ramp), ramp[::-1])
+        _scale_samples(out, start + length, ramp)
+        sample = np.arange(batch.n_samples)
+        out[(sample >= start[:, None]) & (sample < (start + length)[:, None])] = 0
+        mute_outside(out, *live_window(batch))
+        return batch.with_traces(out)
+
+
+def _sample_of(times: np.ndarray, sampling: Sampling) -> np.ndarray:
+    """Sample nearest to each time in seconds since the source, int64; may lie outside the trace."""
+    return nearest_sample((times - sampling.start_s) / sampling.interval_s)
+
+
+def _ramp(taper_ms: float, sampling: Sampling) -> np.ndarray:
+    """Rising sin^2 taper that ends in 1, float32."""
+    count = int(nearest_sample(np.array(taper_ms / 1000 / sampling.interval_s)))
+    return (np.sin(np.pi / 2 * np.arange(1, count + 1) / max(count, 1)) ** 2).astype(np.float32)
+
+
+def _scale_samples(traces: np.ndarray, start: np.ndarray, weights: np.ndarray) -> None:
+    """Multiply samples ``start, start + 1, ...`` of every trace by the weights, in place, where they lie inside."""
+    if not len(weights):
+        return
+    column = start[:, None] + np.arange(len(weights))
+    row, k = np.nonzero((column >= 0) & (column < traces.shape[1]))
+    traces[row, column[row, k]] *= weights[k]

@@ -1,0 +1,99 @@
+"""What all processors here share about time axes, live windows and tables keyed by header words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+
+from seisproc_core.data.gather import Layout
+from seisproc_core.data.sampling import Sampling
+from seisproc_core.data.tables import Table
+from seisproc_core.data.words import DEAD
+
+
+def source_times(sampling: Sampling) -> np.ndarray:
+    """Time of every sample since the source, float64 ``(count,)``, s; exactly 0 where rounding left next to nothing."""
+    times = sampling.times()
+    times[np.abs(times) < 1e-6 * sampling.interval_s] = 0.0
+    return times
+
+
+def nearest_sample(samples: np.ndarray) -> np.ndarray:
+    """Round to whole samples, int64; halves go up, also where rounding left them a hair below."""
+    return np.floor(samples + (0.5 + 1e-6)).astype(np.int64)
+
+
+def live_window(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """First live sample and one past the last, int64 ``(n_traces,)`` each, inside the trace; empty for dead traces."""
+    first, end = (np.clip(edge, 0, layout.n_samples) for edge in layout.live_window)
+    if DEAD in layout.headers:
+        end = np.where(layout.headers.column(DEAD) != 0, first, end)
+    return first, end
+
+
+def with_live_words(layout: Layout) -> Layout:
+    """The layout with the words of live windows, for steps that write them."""
+    return attrs.evolve(layout, headers=layout.headers.with_live_window(*live_window(layout)))
+
+
+@attrs.frozen(eq=False)
+class Curves:
+    """Curves of a table at the values of its key: linear in the key between them, the nearest one beyond.
+
+    Attributes
+    ----------
+    values
+        One row per key value, float64 ``(keys, points)``.
+    keys
+        The key values, ascending; a single 0 for a table without key.
+    """
+
+    values: np.ndarray
+    keys: np.ndarray
+
+    @classmethod
+    def of(cls, table: Table, key: str | None, curve: Callable[[Table], np.ndarray]) -> Curves:
+        """Evaluate `curve` on the part of the table at each key value."""
+        if key is None:
+            return cls(curve(table)[None], np.zeros(1))
+        parts = list(table.groups(key))
+        return cls(np.array([curve(part) for _, part in parts]), np.array([value for value, _ in parts]))
+
+    def bracket(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows before and after each key value, and the weight of the latter."""
+        position = np.interp(at, self.keys, np.arange(len(self.keys)))
+        low = np.minimum(position.astype(np.int64), max(len(self.keys) - 2, 0))
+        return low, np.minimum(low + 1, len(self.keys) - 1), position - low
+
+    def whole(self, at: np.ndarray) -> np.ndarray:
+        """The curve at each key value, shape ``(len(at), points)``."""
+        low, high, weight = self.bracket(at)
+        curves: np.ndarray = self.values[low] * (1 - weight[:, None]) + self.values[high] * weight[:, None]
+        return curves
+
+    def own_point(self, at: np.ndarray) -> np.ndarray:
+        """Point i of the curve at key value i, shape ``(points,)``."""
+        low, high, weight = self.bracket(at)
+        points = np.arange(self.values.shape[1])
+        own: np.ndarray = self.values[low, points] * (1 - weight) + self.values[high, points] * weight
+        return own
+
+
+def key_of(table: Table, allowed: tuple[str, ...]) -> str | None:
+    """The header word that keys a table; None when it has one curve for all."""
+    return next((name for name in allowed if name in table), None)
+
+
+def key_problem(table: Table, allowed: tuple[str, ...], column: str) -> str | None:
+    """What is wrong with a table of curves: two keys, or a column that does not increase along each curve."""
+    keys = [name for name in allowed if name in table]
+    if len(keys) > 1:
+        return f"has two key columns, {keys[0]} and {keys[1]}; keep one"
+    parts = table.groups(keys[0]) if keys else [(0.0, table)]
+    for value, part in parts:
+        if np.any(np.diff(part[column]) <= 0):
+            where = f" at {keys[0]} {value:g}" if keys else ""
+            return f"needs increasing {column}{where}"
+    return None

@@ -1,0 +1,1 @@
+"""Velocities of reflections: normal moveout, stacking, semblance."""

@@ -1,0 +1,263 @@
+"""Compiled forms of the kernels. What they compute, and why, stands with the reference forms."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from seisproc_core.errors import Cancelled
+from seisproc_numba import cancelled, jit
+from seisproc_velocity.moveout import EDGE, PAD, Moveout
+from seisproc_velocity.sinc import PHASES, TAPS
+
+BEFORE = TAPS // 2 - 1  # taps before the sample an operator belongs to
+BLOCK = 64  # traces between looks at the flag, where a trace takes about a microsecond
+
+
+@jit()
+def _time(row, i, x2, start, dt):  # type: ignore[no-untyped-def]
+    """Time t at the offset whose square is x2 of what belongs to sample i at zero offset."""
+    t0 = start + i * dt
+    return math.sqrt(t0 * t0 + x2 * row[i + 1])
+
+
+@jit()
+def _rate(row, i, x2, start, dt, su):  # type: ignore[no-untyped-def]
+    """dt/dt0 at sample i, the velocity gradient included."""
+    if su:
+        i = max(i, min(1, len(row) - 3))
+        return (_time(row, i, x2, start, dt) - _time(row, i - 1, x2, start, dt)) / dt if i > 0 else 1.0
+    t = _time(row, i, x2, start, dt)
+    return (start + i * dt + x2 * (row[i + 2] - row[i]) / (4 * dt)) / t if t > 0 else 1.0
+
+
+@jit()
+def _mute(row, x2, start, dt, source, lowest_rate, scan_up, su):  # type: ignore[no-untyped-def]
+    """First sample that survives the stretch mute."""
+    n = len(row) - 2
+    if scan_up:
+        for i in range(n - 1, source - 1, -1):
+            if _rate(row, i, x2, start, dt, su) < lowest_rate:
+                return i if su else i + 1
+        return source
+    for i in range(source, n):
+        if _rate(row, i, x2, start, dt, su) >= lowest_rate:
+            return i
+    return n
+
+
+@jit()
+def _path(row, x2, start, dt, lowest_rate, scan_up, ramp, scale, su, position, gain):  # type: ignore[no-untyped-def]
+    """Positions and gains of NMO below the mute; returns the first sample that survives it."""
+    n = len(position)
+    source = 0
+    while source < n and start + source * dt < -EDGE * dt:
+        source += 1
+    begin = _mute(row, x2, start, dt, source, lowest_rate, scan_up, su)
+    gain[begin:] = 1.0
+    for i in range(begin, n):
+        position[i] = (_time(row, i, x2, start, dt) - start) * (1.0 / dt)
+    if scale:
+        for i in range(begin, n):
+            gain[i] = _rate(row, i, x2, start, dt, su)
+    if ramp > 1 and (su or begin > source):
+        for k in range(min(ramp, n - begin)):
+            gain[begin + k] *= (k + 1) / ramp
+    return begin
+
+
+@jit()
+def _inverse(row, x2, start, dt, begin, scale, su, position, gain, undone):  # type: ignore[no-untyped-def]
+    """Positions (into `undone`) and gains of the inverse from the positions of NMO; returns its window."""
+    n = len(position)
+    if begin >= n:
+        return n, n
+    top = n - 1
+    while top > begin and position[top] > position[top - 1]:
+        top -= 1
+    low = min(n, max(0, math.ceil(position[top] - EDGE)))
+    high = max(low, min(n, math.floor(position[n - 1] + EDGE) + 1))
+    k = top
+    for i in range(low, high):
+        while k < n - 2 and position[k + 1] < i:
+            k += 1
+        part = (i - position[k]) / (position[k + 1] - position[k]) if k < n - 1 else 0.0
+        undone[i] = k + min(max(part, 0.0), 1.0)
+        gain[i] = 1.0
+    for i in range(low, high if scale else low):
+        if su:
+            j = max(i, low + 1)
+            gain[i] = undone[j] - undone[j - 1] if j < high else 1.0
+        else:
+            j = int(undone[i])
+            rate = _rate(row, j, x2, start, dt, su)
+            rate += (undone[i] - j) * (_rate(row, min(j + 1, n - 1), x2, start, dt, su) - rate)
+            gain[i] = 1.0 / rate
+    return low, high
+
+
+def _dot8_code(typingctx: Any, a: Any, i: Any, b: Any, j: Any) -> Any:
+    """``sum(a[i:i+8] * b[j:j+8])`` of float32 arrays as one vector product, summed in the fixed order of a tree.
+
+    Numba compiles without the vectoriser that would find this; addition in another order would not be IEEE.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        eight = ir.VectorType(ir.FloatType(), 8)
+
+        def load(k: int) -> Any:
+            data = context.make_array(signature.args[k])(context, builder, args[k]).data
+            start = builder.gep(data, [args[k + 1]])
+            return builder.load(builder.bitcast(start, eight.as_pointer()), align=4)
+
+        total = builder.fmul(load(0), load(2))
+        for half in (4, 2, 1):
+            low, high = (ir.Constant(ir.VectorType(ir.IntType(32), half), list(range(k, k + half))) for k in (0, half))
+            total = builder.fadd(builder.shuffle_vector(total, total, low), builder.shuffle_vector(total, total, high))
+        return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
+
+    return types.float32(a, types.intp, b, types.intp), codegen
+
+
+_dot8: Any = intrinsic(_dot8_code)
+
+
+@jit()
+def _locate(position, begin, end, where):  # type: ignore[no-untyped-def]
+    """First tap (in the padded trace) and phase of every position, as one count of 1/512 samples."""
+    highest = len(position) + 3.0
+    for i in range(begin, end):
+        inside = min(max(position[i], -5.0), highest)
+        where[i] = np.int32((inside + (PAD - BEFORE)) * PHASES + 0.5)
+
+
+@jit()
+def _interpolate(padded, weights, where, gain, begin, end, out):  # type: ignore[no-untyped-def]
+    """One output trace; the shift and the mask part sample and phase."""
+    for i in range(begin, end):
+        out[i] = _dot8(padded, where[i] >> 9, weights, (where[i] & (PHASES - 1)) * TAPS) * gain[i]
+
+
+@jit(
+    "boolean(samples_in, indices, indices, values, indices, indices, table, float64, float64, table32, float64,"
+    " boolean, int64, boolean, boolean, boolean, samples_out, indices_out, indices_out, flag)"
+)
+def _nmo(  # type: ignore[no-untyped-def]
+    traces, first, end, offset, function, order, slowness_squared, start, dt, weights, lowest_rate, scan_up, ramp,
+    scale, inverse, su, out, new_first, new_end, flag,
+):  # fmt: skip
+    n = traces.shape[1]
+    margin = TAPS / 2 if su else EDGE
+    padded = np.zeros(n + 2 * PAD, np.float32)
+    path, undone = np.empty(n, np.float64), np.empty(n, np.float64)
+    gain = np.empty(n, np.float32)
+    where = np.empty(n, np.int32)
+    flat_weights = weights.ravel()
+    begin, stop = 0, 0
+    position = undone if inverse else path
+    last_function, last_offset = -1, -1.0
+    for i in order:
+        if cancelled(flag):
+            return False
+        new_first[i] = new_end[i] = 0
+        if function[i] != last_function or offset[i] != last_offset:
+            last_function, last_offset = function[i], offset[i]
+            row, x2 = slowness_squared[last_function], last_offset * last_offset
+            begin, stop = _path(row, x2, start, dt, lowest_rate, scan_up, ramp, scale, su, path, gain), n
+            if inverse:
+                begin, stop = _inverse(row, x2, start, dt, begin, scale, su, path, gain, undone)
+            _locate(position, begin, stop, where)
+        low, high = begin, stop
+        above, below = first[i] - margin, end[i] - 1 + margin
+        while low < high and not (above <= position[low] <= below):
+            low += 1
+        while high > low and not (above <= position[high - 1] <= below):
+            high -= 1
+        if high <= low or end[i] <= first[i]:
+            out[i] = 0.0
+            continue
+        padded[PAD : PAD + first[i]] = 0.0
+        padded[PAD + first[i] : PAD + end[i]] = traces[i, first[i] : end[i]]
+        padded[PAD + end[i] :] = 0.0
+        out[i, :low] = 0.0
+        _interpolate(padded, flat_weights, where, gain, low, high, out[i])
+        out[i, high:] = 0.0
+        new_first[i], new_end[i] = low, high
+    return True
+
+
+def nmo(
+    traces: np.ndarray,
+    first: np.ndarray,
+    end: np.ndarray,
+    offset: np.ndarray,
+    function: np.ndarray,
+    moveout: Moveout,
+    out: np.ndarray,
+    flag: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """See `seisproc_velocity.moveout.nmo`. Traces of equal offset and velocity follow each other: they share a path."""
+    new_first, new_end = np.empty(len(traces), np.int64), np.empty(len(traces), np.int64)
+    m = moveout
+    order = np.lexsort((offset, function))
+    done = _nmo(
+        traces, first, end, offset, function, order, m.slowness_squared, m.start_s, m.interval_s,
+        m.weights, m.lowest_rate, m.scan_up, m.ramp, m.scale, m.inverse, m.su, out, new_first, new_end, flag,
+    )  # fmt: skip
+    if not done:
+        raise Cancelled
+    return new_first, new_end
+
+
+@jit("boolean(samples_in, indices, indices, values, indices, values_out, values_out, indices_out, flag)")
+def _stack_sums(traces, first, end, weight, gather_starts, total, weights, fold, flag):  # type: ignore[no-untyped-def]
+    n = traces.shape[1]
+    at = 0  # where the row of this gather starts
+    for g in range(len(gather_starts) - 1):
+        if gather_starts[g + 1] == gather_starts[g]:
+            continue
+        sums, weights_here, fold_here = total[at : at + n], weights[at : at + n], fold[at : at + n]
+        sums[:] = 0.0
+        weights_here[:] = 0.0
+        fold_here[:] = 0
+        for i in range(gather_starts[g], gather_starts[g + 1]):
+            if i % BLOCK == 0 and cancelled(flag):
+                return False
+            w = weight[i]
+            if end[i] <= first[i] or w == 0:
+                continue
+            live = traces[i, first[i] : end[i]]
+            live_sums, live_weights = sums[first[i] : end[i]], weights_here[first[i] : end[i]]
+            for k in range(len(live)):
+                live_sums[k] += w * live[k]
+                live_weights[k] += abs(w)
+            # Whole numbers can be noted as differences and summed once per gather, below.
+            fold_here[first[i]] += 1
+            if end[i] < n:
+                fold_here[end[i]] -= 1
+        for k in range(1, n):
+            fold_here[k] += fold_here[k - 1]
+        at += n
+    return True
+
+
+def stack_sums(
+    traces: np.ndarray,
+    first: np.ndarray,
+    end: np.ndarray,
+    weight: np.ndarray,
+    gather_starts: np.ndarray,
+    flag: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """See `seisproc_velocity.stack.stack_sums`."""
+    shape = (int(np.count_nonzero(np.diff(gather_starts))), traces.shape[1])
+    total, weights, fold = np.empty(shape), np.empty(shape), np.empty(shape, np.int64)
+    flat = (total.reshape(-1), weights.reshape(-1), fold.reshape(-1))
+    if not _stack_sums(traces, first, end, weight, gather_starts, *flat, flag):
+        raise Cancelled
+    return total, weights, fold
