@@ -76,7 +76,8 @@ class Gather(Layout):
         Samples: float32, C-contiguous, shape ``(n_traces, n_samples)``. Read-only for processors.
     raw_samples
         Samples as the input file encodes them, uint8 ``(n_traces, bytes)``, where float32 cannot hold them; gone as
-        soon as a step changes samples.
+        soon as a step changes samples. A row of zeros was not kept: float32 holds it, and its bytes follow from
+        `traces` (zero bytes are zero in every format).
     """
 
     traces: np.ndarray
@@ -137,14 +138,24 @@ class Gather(Layout):
             return parts[0]
         offsets = np.cumsum([0] + [p.n_traces for p in parts])
         starts = [p.gather_starts[:-1] + o for p, o in zip(parts, offsets, strict=False)]
-        raws = [p.raw_samples for p in parts if p.raw_samples is not None]
         return Gather(
             headers=Headers.concatenate([p.headers for p in parts]),
             sampling=parts[0].sampling,
             gather_starts=np.concatenate([*starts, offsets[-1:]]),
             traces=np.concatenate([p.traces for p in parts]),
-            raw_samples=np.concatenate(raws) if len(raws) == len(parts) else None,
+            raw_samples=_concatenate_raw(parts),
         )
+
+
+def _concatenate_raw(parts: list[Gather]) -> np.ndarray | None:
+    """Raw samples of all rows, zeros for the parts that need none; None where no part has any."""
+    width = max((part.raw_samples.shape[1] for part in parts if part.raw_samples is not None), default=0)
+    if not width:
+        return None
+    none_kept = (np.zeros((part.n_traces, width), np.uint8) for part in parts)
+    return np.concatenate(
+        [z if p.raw_samples is None else p.raw_samples for p, z in zip(parts, none_kept, strict=True)]
+    )
 
 
 def mute_outside(traces: np.ndarray, first: np.ndarray, end: np.ndarray) -> None:

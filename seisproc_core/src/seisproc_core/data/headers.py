@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from seisproc_core.data.words import LIVE_END, LIVE_FIRST, canonical, unknown_word, word
+from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, canonical, unknown_word, word
 from seisproc_core.errors import HeaderError
 
 
@@ -195,11 +195,18 @@ class Headers:
         return Headers(columns, sum(p.count for p in parts), length_factor=first.length_factor, raw=raw)
 
     def live_window(self, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-        """First live sample and one past the last, int64 ``(count,)`` each; whole traces where nothing is noted."""
+        """First live sample and one past the last, int64 ``(count,)`` each.
+
+        Whole traces where nothing is noted; inside ``[0, n_samples]`` always; empty for dead traces.
+        """
         if LIVE_FIRST not in self.columns:
-            return np.zeros(self.count, np.int64), np.full(self.count, n_samples, np.int64)
-        first = self.columns[LIVE_FIRST].astype(np.int64)
-        return first, np.maximum(first, self.columns[LIVE_END].astype(np.int64))
+            first, end = np.zeros(self.count, np.int64), np.full(self.count, n_samples, np.int64)
+        else:
+            first = np.clip(self.columns[LIVE_FIRST].astype(np.int64), 0, n_samples)
+            end = np.clip(self.columns[LIVE_END].astype(np.int64), first, n_samples)
+        if DEAD in self.columns:
+            end = np.where(self.columns[DEAD] == 0, end, first)
+        return first, end
 
     def with_live_window(self, first: np.ndarray, end: np.ndarray) -> Headers:
         """The same headers with new live windows."""

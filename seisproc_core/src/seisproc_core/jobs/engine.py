@@ -245,10 +245,12 @@ class Engine:
         )
         lock = OutputLock(target, job.id)
         try:
+            self._settle_dead_holder(target)
             found = self._adoptable(target, fingerprint, discard=discard)
             if done and found is None:
-                return self._already_done(job, target, fingerprint, lock)
-            self._release_dead_holder(target)
+                handle = self._already_done(job, target, fingerprint)
+                lock.release(remove=True)
+                return handle
             self.store.add(job)
             if found is None:
                 record = {
@@ -260,7 +262,8 @@ class Engine:
             run = FolderRun(found, self.registry, keep_open=(lock.handle,))
         except BaseException as error:
             self._abandon(job, error)
-            lock.release(remove=not WorkFolder.find(target))
+            if lock.held:
+                lock.release(remove=not WorkFolder.find(target))
             raise
         return self._enqueue(job, run, plan.notes, lock)
 
@@ -286,8 +289,12 @@ class Engine:
             raise UsageError(f"{target} has {len(found)} unfinished outputs: {', '.join(p.name for p in found)}")
         lock = OutputLock(target, "resume")
         try:
+            self._settle_dead_holder(target)
             sweep(target)
-            if not WorkFolder.find(target):
+            found = WorkFolder.find(target)
+            if found and WorkFolder(found[0]).committed:
+                WorkFolder(found.pop()).remove()
+            if not found:
                 lock.release(remove=True)
                 return self.resume(target, executor=executor, trust=trust)
             work = WorkFolder(found[0])
@@ -303,11 +310,11 @@ class Engine:
                 threads=int(record["threads"]),
                 executor=executor or self._executor or str(record["executor"]),
             )
-            self._release_dead_holder(target)
             self.store.add(job)
             run = FolderRun(work, self.registry, trust=trust, keep_open=(lock.handle,))
         except BaseException:
-            lock.release(remove=False)
+            if lock.held:
+                lock.release(remove=not WorkFolder.find(target))
             raise
         return self._enqueue(job, run, tuple(record["notes"]), lock)
 
@@ -349,7 +356,9 @@ class Engine:
         sweep(target)
         same = None
         for path in WorkFolder.find(target):
-            if path.name.endswith(f".{fingerprint[:8]}.part") and not discard:
+            if WorkFolder(path).committed:
+                WorkFolder(path).remove()
+            elif path.name.endswith(f".{fingerprint[:8]}.part") and not discard:
                 same = WorkFolder(path)
             elif discard:
                 WorkFolder(path).remove()
@@ -360,9 +369,8 @@ class Engine:
                 )
         return same
 
-    def _already_done(self, job: Job, target: Path, fingerprint: str, lock: OutputLock) -> JobHandle:
+    def _already_done(self, job: Job, target: Path, fingerprint: str) -> JobHandle:
         """`resume` of a finished output: no byte changes."""
-        lock.release(remove=True)
         sealed = sealed_fingerprint(target)
         if sealed != fingerprint and (sealed is not None or target.is_dir()):
             raise UsageError(f"{target} is the result of another flow; use --replace to replace it")
@@ -374,12 +382,18 @@ class Engine:
         handle._finished.set()
         return handle
 
-    def _release_dead_holder(self, target: Path) -> None:
+    def _settle_dead_holder(self, target: Path) -> None:
         """We hold the lock, so whichever unfinished job the store has for this output lost its engine."""
         holder = self.store.holder(str(target))
-        if holder is not None:
-            after = State.CANCELLED if holder.state in (State.CANCELLING, State.PAUSED) else State.FAILED
-            self.store.move(holder.id, after, "its engine died", error="its engine died")
+        if holder is None:
+            return
+        committed = any(WorkFolder(path).committed for path in WorkFolder.find(target))
+        if holder.state is State.SEALING and (committed or not WorkFolder.find(target)):
+            self.store.move(holder.id, State.COMPLETED, "its engine died after the commit")
+        elif holder.state in (State.CANCELLING, State.PAUSED):
+            self.store.move(holder.id, State.CANCELLED, "its engine died")
+        else:
+            self.store.move(holder.id, State.FAILED, "its engine died", error="its engine died; resumed as a new job")
 
     def _abandon(self, job: Job, error: BaseException) -> None:
         """A job that was stored but could not be prepared ends as failed."""

@@ -42,6 +42,7 @@ class OutputLock:
                 raise OutputBusy(f"{target} is being written by {self._holder()}")
             time.sleep(0.02)
         self.handle = handle
+        self.held = True
         note = {"host": socket.gethostname(), "pid": os.getpid(), "job": job, "since": time.strftime("%F %T")}
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(note).encode(), 0)
@@ -90,4 +91,5 @@ class OutputLock:
         """Give it up; `remove` also unlinks the file (when no unfinished output is left beside it)."""
         if remove:
             self.path.unlink(missing_ok=True)
+        self.held = False
         os.close(self.handle)

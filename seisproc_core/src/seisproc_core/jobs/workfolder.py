@@ -60,6 +60,11 @@ class WorkFolder:
     def data(self) -> Path:
         return self.path / "data"
 
+    @property
+    def committed(self) -> bool:
+        """True when the output was renamed into place and only this folder's removal is missing."""
+        return not os.path.lexists(self.data) or sealed_fingerprint(self.target) == self.fingerprint
+
     def folder_of(self, stage: int) -> Path:
         """Where the rows of a stage go."""
         return self.data if stage == len(self.stages) - 1 else self.path / f"stage-{stage}"

@@ -40,7 +40,7 @@ class JobStoreSuite:
             store.add(make_job(id=name))
         assert store.get("b").id == "b00000000000"
         assert store.get("aab").id == "aab111222333"
-        for beginning in ("aa", "c", "", "%", "aaa111222333f"):
+        for beginning in ("aa", "c", "", "%", "aaa111222333f", "\udcff"):
             with pytest.raises(UsageError):
                 store.get(beginning)
 
@@ -114,6 +114,13 @@ class JobStoreSuite:
         store.move(holder.id, State.CANCELLED)
         assert store.holder("/data/stack.seis") is None
         store.add(make_job(output="/data/stack.seis"))
+
+    def test_output_names_need_not_be_utf8(self, store: JobStore) -> None:
+        job = make_job(output="/data/na\udcefve.seis")
+        store.add(job)
+        with pytest.raises(OutputBusy):
+            store.add(make_job(output="/data/na\udcefve.seis"))
+        assert store.holder("/data/na\udcefve.seis") == store.get(job.id) == job
 
     def test_jobs_in_memory_reserve_nothing(self, store: JobStore) -> None:
         store.add(make_job())

@@ -1,0 +1,1 @@
+"""The `seisproc` program: the core, the standard plugins and the demo."""
