@@ -36,7 +36,8 @@ STEPS = """
         def apply(self, batch, context):
             planned = self.plan(batch.layout)
             sums = np.add.reduceat(batch.traces, batch.gather_starts[:-1])
-            return Gather(headers=planned.headers, sampling=batch.sampling, gather_starts=planned.gather_starts, traces=sums)
+            starts = planned.gather_starts
+            return Gather(headers=planned.headers, sampling=batch.sampling, gather_starts=starts, traces=sums)
 
     @processor("fails", scope="gather")
     class Fails(Processor):

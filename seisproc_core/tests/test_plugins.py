@@ -25,7 +25,8 @@ POLARITY = """
 
         def apply(self, batch: Gather, context: Context) -> Gather:
             out = context.empty(batch.traces.shape)
-            np.multiply(batch.traces, np.where(np.isin(batch.headers["channel"], self.channels), -1, 1)[:, None], out=out)
+            flip = np.isin(batch.headers["channel"], self.channels)
+            np.multiply(batch.traces, np.where(flip, -1, 1)[:, None], out=out)
             return batch.with_traces(out)
 
     @hookimpl

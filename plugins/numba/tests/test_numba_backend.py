@@ -94,7 +94,7 @@ def test_backend_describes_itself(monkeypatch):
     (spec,) = seisproc_backends()
     assert spec.id == "numba" and resolve(spec.impl) is backend
     assert backend().startswith("numba 0.")
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     with pytest.raises(PluginError, match="NUMBA_DISABLE_JIT"):
         backend()
 

@@ -14,7 +14,7 @@ _PUBLIC = {
     "Flow": "processing.flow",
     "Job": "jobs.model",
     "MemorySurvey": "data.survey",
-    "Progress": "jobs.engine",
+    "Progress": "jobs.handle",
     "Source": "processing.flow",
     "State": "jobs.states",
     "Step": "processing.flow",

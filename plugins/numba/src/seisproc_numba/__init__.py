@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seisproc_numba.compiling import backend as backend
+    from seisproc_numba.availability import backend as backend
     from seisproc_numba.compiling import cancelled as cancelled
     from seisproc_numba.compiling import jit as jit
     from seisproc_numba.compiling import warm_up as warm_up
@@ -32,6 +32,10 @@ __all__ = ["backend", "cancelled", "jit", "warm_up"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'seisproc_numba' has no attribute '{name}'")
+    if name == "backend":
+        from seisproc_numba import availability
+
+        return availability.backend
     from seisproc_numba import compiling
 
     return getattr(compiling, name)

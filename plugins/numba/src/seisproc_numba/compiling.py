@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -13,12 +12,10 @@ from typing import Any
 
 import llvmlite
 import numba
-from llvmlite import binding
 from numba import types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from seisproc_core.errors import PluginError
 from seisproc_core.specs import KernelSpec, resolve
 
 make_array: Any = arrayobj.make_array
@@ -115,21 +112,6 @@ def _cancelled(typingctx: Any, flag: Any) -> Any:
 
 
 cancelled: Any = intrinsic(_cancelled)
-
-
-def backend() -> str:
-    """What is in use here, as ``"numba 0.68.1, LLVM 20.1.8, skylake-avx512"``.
-
-    Raises
-    ------
-    PluginError
-        When compiled code is switched off.
-    """
-    config: Any = numba.config
-    if config.DISABLE_JIT:
-        raise PluginError("backend numba: NUMBA_DISABLE_JIT is set; unset it, or choose the reference backend")
-    llvm = ".".join(map(str, binding.llvm_version_info))
-    return f"numba {importlib.metadata.version('numba')}, LLVM {llvm}, {binding.get_host_cpu_name()}"
 
 
 def warm_up(specs: Iterable[KernelSpec]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
 
 from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.errors import Cancelled
@@ -117,6 +116,8 @@ def agc_gaussian(
     traces, first, end, out, flag
         As for `agc`.
     """
+    from scipy import ndimage  # slow to import, and only this form needs it
+
     kernel = np.concatenate((weights[:0:-1], weights))
     sample = np.arange(traces.shape[1])
     for rows, start, stop, live in _live_blocks(traces, first, end, flag):

@@ -152,10 +152,8 @@ def _concatenate_raw(parts: list[Gather]) -> np.ndarray | None:
     width = max((part.raw_samples.shape[1] for part in parts if part.raw_samples is not None), default=0)
     if not width:
         return None
-    none_kept = (np.zeros((part.n_traces, width), np.uint8) for part in parts)
-    return np.concatenate(
-        [z if p.raw_samples is None else p.raw_samples for p, z in zip(parts, none_kept, strict=True)]
-    )
+    raws = [np.zeros((p.n_traces, width), np.uint8) if p.raw_samples is None else p.raw_samples for p in parts]
+    return np.concatenate(raws)
 
 
 def mute_outside(traces: np.ndarray, first: np.ndarray, end: np.ndarray) -> None:

@@ -30,9 +30,11 @@ class Run(Protocol):
     """One attempt at a job."""
 
     control: Control
+    traces_in: int  # of the source
     total: int  # input traces of all stages
     committed: int  # of these, in finished segments
     stage: int
+    stages: int
 
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
         """Run what is missing; everything is committed when this returns."""
@@ -50,7 +52,9 @@ class MemoryRun:
 
     def __init__(self, plan: Plan, survey: Survey, registry: Registry) -> None:
         self.control = Control()
+        self.traces_in = plan.stages[0].traces_in
         self.total = plan.traces_in
+        self.stages = len(plan.stages)
         self.committed = 0
         self.stage = 0
         self._plan = plan
@@ -98,7 +102,9 @@ class FolderRun:
         self._keep_open = keep_open
         self._journal = Journal(work.path / "journal")
         self.redone = 0 if trust else work.verify(self._journal)
+        self.traces_in = work.stages[0].traces_in
         self.total = sum(stage.traces_in for stage in work.stages)
+        self.stages = len(work.stages)
         self.committed = sum(r.traces_in for done in self._journal.done.values() for r in done.values())
         self._finished: list[tuple[str, int, int, int]] = []
         self._started = time.time()
@@ -154,6 +160,24 @@ class FolderRun:
         self._journal.close()
 
 
+class NothingToRun:
+    """The run of a job whose output was already whole."""
+
+    traces_in = total = committed = stage = stages = 0
+
+    def __init__(self) -> None:
+        self.control = Control()
+
+    def execute(self, executor: Executor, workers: int, threads: int) -> None:
+        raise UsageError("nothing to run")
+
+    def seal(self) -> Path:
+        raise UsageError("nothing to seal")
+
+    def close(self) -> None:
+        return None
+
+
 def preload_modules(stages: Sequence[StagePlan], registry: Registry) -> tuple[str, ...]:
     """Modules that workers of these stages will import."""
     implementations = [registry.find("storage", s.storage).spec["impl"] for s in stages]
@@ -185,7 +209,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def open_run_survey(path: Path, registry: Registry) -> Survey:
+def open_output(path: Path, registry: Registry) -> Survey:
     """Open a finished output by its suffix."""
     for entry in registry.of("storage"):
         if path.suffix.lower() in entry.spec["suffixes"] or (path.is_dir() and entry.spec["working"]):

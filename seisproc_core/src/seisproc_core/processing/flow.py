@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from seisproc_core.data.survey import Survey
+from seisproc_core.data.tables import Table
 from seisproc_core.data.words import canonical
 from seisproc_core.errors import FlowError, ParameterError
 from seisproc_core.plugins import Registry, registry
@@ -137,6 +138,33 @@ class Flow:
             base=base.absolute(),
             import_options=dict(plain.get("import", {})),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """The flow as plain JSON values: what job store, working folder and provenance keep."""
+        source, sink = self.source, self.sink
+        return {
+            "name": self.name,
+            "source": {
+                "storage": source.storage,
+                "paths": list(source.paths),
+                "gather": list(source.gather),
+                "sort": list(source.sort),
+                "options": dict(source.options),
+            },
+            "steps": [
+                {"use": step.use, "backend": step.backend, "parameters": _plain(step.parameters)} for step in self.steps
+            ],
+            "sink": {
+                "storage": sink.storage,
+                "path": sink.path,
+                "index": [list(keys) for keys in sink.index],
+                "options": dict(sink.options),
+            },
+        }
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value.to_json() if isinstance(value, Table) else value for key, value in values.items()}
 
 
 def _address(
