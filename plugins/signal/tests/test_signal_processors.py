@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 
 import numpy as np
 import pytest
@@ -212,17 +211,17 @@ def test_kill_reverse_and_select_by_ranges():
     assert far.headers["channel"].tolist() == [0, 5] and far.gather_starts.tolist() == [0, 1, 2]
 
 
-def test_combine_pairs_by_polarity_without_doubling_a_lone_trace(caplog):
+def test_combine_pairs_by_polarity_without_doubling_a_lone_trace():
     signal_ = RNG.standard_normal((3, 20))
     noise = RNG.standard_normal((2, 20))
     traces = [signal_[0] + noise[0], -signal_[0] + noise[0], signal_[1] + noise[1], -signal_[1] + noise[1], -signal_[2]]
     words = {"polarity": [1, -1, 1, -1, -1], "channel": [7, 7, 8, 8, 9], "vertical_fold": 1}
     gather = make_gather(traces, gather_starts=[0, 2, 4, 4, 5], **words)
-    with caplog.at_level(logging.WARNING):
-        out = run_processor(Combine, gather, {"weight": "polarity", "expect": 2})
+    out = run_processor(Combine, gather, {"weight": "polarity", "expect": 2})
     assert np.allclose(out.traces, signal_, atol=1e-6)
     assert out.headers["vertical_fold"].tolist() == [2, 2, 1] and out.headers["channel"].tolist() == [7, 8, 9]
-    assert "1 of 3 gathers do not have the 2 traces expected; the first is gather 3 with 1" in caplog.text
+    (note,) = Combine(weight="polarity", expect=2).notes(gather.layout)
+    assert note == "1 of 3 gathers do not have the 2 traces expected; the first is gather 3 with 1"
 
 
 def test_combine_divides_by_the_traces_live_at_each_time():

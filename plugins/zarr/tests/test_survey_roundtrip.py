@@ -179,6 +179,9 @@ def test_rows_of_a_shard_without_raw_samples(
     assert verify(path) == []
     assert opened.read(slice(256, 384)).raw_samples is None
     assert opened.read(slice(0, 256)).raw_samples is not None
+    across = opened.read(np.array([250, 300, 390])).raw_samples
+    assert across is not None
+    assert across.any(axis=1).tolist() == [True, False, True]
 
 
 def test_equal_input_gives_equal_bytes(gather: Gather, plan_of: Callable[..., OutputPlan], survey: Path) -> None:

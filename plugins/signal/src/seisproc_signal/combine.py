@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Literal
 
 import numpy as np
@@ -14,9 +13,6 @@ from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal.windows import live_window, with_live_words
 
-LOG = logging.getLogger(__name__)
-
-
 @processor("combine", scope="gather")
 class Combine(Processor):
     """Make one trace of each gather: vertical stack of repeated shots, opposite-polarity pairs, sub-arrays.
@@ -26,8 +22,8 @@ class Combine(Processor):
     pair from the other. The result is live where any of its traces was; its header words follow their combine
     rules, and `vertical_fold` tells how many live traces it was made of.
 
-    Gathers with another number of traces than `expect` are combined all the same, not scaled up; a warning names
-    them.
+    Gathers with another number of traces than `expect` are combined all the same, not scaled up, and reported
+    before the job runs.
 
     Not a CMP stack: moveout must be the same in all traces of a gather.
     """
@@ -39,13 +35,16 @@ class Combine(Processor):
     def check(self, layout: Layout) -> None:
         if self.weight is not None:
             layout.headers[self.weight]
+
+    def notes(self, layout: Layout) -> list[str]:
         counts = np.diff(layout.gather_starts)
         wrong = np.flatnonzero((counts > 0) & (counts != (self.expect or counts)))
-        if wrong.size:
-            LOG.warning(
-                "combine: %d of %d gathers do not have the %d traces expected; the first is gather %d with %d",
-                wrong.size, np.count_nonzero(counts), self.expect, wrong[0], counts[wrong[0]],
-            )  # fmt: skip
+        if not wrong.size:
+            return []
+        return [
+            f"{wrong.size} of {np.count_nonzero(counts)} gathers do not have the {self.expect} traces expected; "
+            f"the first is gather {wrong[0]} with {counts[wrong[0]]}"
+        ]
 
     def plan(self, layout: Layout) -> Layout:
         return layout.one_trace_per_gather(_combined(with_live_words(layout)))

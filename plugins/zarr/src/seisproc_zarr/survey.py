@@ -121,13 +121,18 @@ class StoredSurvey:
         return numbers
 
     def _raw_of(self, rows: np.ndarray, flag: np.ndarray | None) -> np.ndarray | None:
-        """Raw samples, where every shard touched keeps them."""
+        """Raw samples, zeros where a shard kept none (as in `Gather.raw_samples`); None where no shard touched did."""
         if not self.raw_sample_bytes:
             return None
-        shards = np.unique(rows // self.about.grid.shard_rows)
-        if not all(self._raw_samples.has(int(shard)) for shard in shards):
+        shard_of = rows // self.about.grid.shard_rows
+        kept = np.isin(shard_of, [s for s in np.unique(shard_of) if self._raw_samples.has(int(s))])
+        if not kept.any():
             return None
-        return self._raw_samples.read(rows, flag)
+        if kept.all():
+            return self._raw_samples.read(rows, flag)
+        raw = np.zeros((len(rows), self.raw_sample_bytes), np.uint8)
+        raw[kept] = self._raw_samples.read(rows[kept], flag)
+        return raw
 
 
 def describe(folder: Folder) -> Description:

@@ -189,6 +189,7 @@ class _Planner:
         self.registry = registry
         self.survey = survey
         self.stages: list[StagePlan] = []
+        self.notes: list[str] = list(survey.notes)
 
     def plan(self) -> Plan:
         flow, survey = self.flow, self.survey
@@ -210,7 +211,7 @@ class _Planner:
             else:
                 steps.append(step)
         self._stage(source, layout, gather, sort, steps, last=True)
-        return Plan(stages=tuple(self.stages), inputs=tuple(survey.identity()), notes=tuple(survey.notes))
+        return Plan(stages=tuple(self.stages), inputs=tuple(survey.identity()), notes=tuple(self.notes))
 
     def _stage(
         self,
@@ -260,6 +261,7 @@ class _Planner:
                 )
             instance = build(cls, step.use, step.parameters, self.flow.base)
             instance.check(layout)
+            self.notes += [f"{step.use}: {note}" for note in instance.notes(layout)]
             after = instance.plan(layout)
             if after.n_gathers != layout.n_gathers:
                 raise FlowError(f"step '{step.use}' changed the number of gathers in its plan; only a sort may do that")

@@ -42,6 +42,10 @@ class Processor:
     def check(self, layout: Layout) -> None:
         """Refuse parameters that do not suit the data (a corner above Nyquist, a missing word), before any work."""
 
+    def notes(self, layout: Layout) -> list[str]:
+        """What a person should know of these data before the job runs: incomplete gathers, unusual headers."""
+        return []
+
     def plan(self, layout: Layout) -> Layout:
         """Rows, words and sampling of the output, from headers and parameters alone.
 

@@ -1,0 +1,171 @@
+"""Options of reading and writing, checked strictly: an unknown name or a wrong value is a `ParameterError`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from seisproc_core.data.survey import LENGTH_FACTOR
+from seisproc_core.data.words import WORDS
+from seisproc_core.errors import ParameterError
+from seisproc_segy.fields import WIDTHS
+from seisproc_segy.samples import SAMPLE_BYTES
+
+Places = Mapping[str, tuple[int, str]]
+
+
+def _one_of(*choices: Any) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if isinstance(value, bool) or value not in choices:
+            raise ValueError(f"must be one of {', '.join(map(str, choices))}, not {value!r}")
+        return value
+
+    return check
+
+
+def _number(low: float, *, whole: bool = False) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value < 2**32:
+            raise ValueError(f"must be {'a whole number' if whole else 'a number'} from {low:g} up, not {value!r}")
+        return value
+
+    return check
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {value!r}")
+    return value
+
+
+def _places(value: Any) -> Places:
+    if not isinstance(value, Mapping):
+        raise ValueError('must be a table like { polarity = [233, "i2"] }')
+    places = {}
+    for name, place in value.items():
+        known = isinstance(place, (list, tuple)) and len(place) == 2 and place[1] in WIDTHS and type(place[0]) is int
+        if not known or place[0] < 1:
+            raise ValueError(f"has {name} = {place!r}; give [first byte, type] with a type of {' '.join(WIDTHS)}")
+        if name in WORDS and WORDS[name].byte == 0:
+            raise ValueError(f"may not place '{name}', a word that seisproc makes itself")
+        if not str(name).isidentifier():
+            raise ValueError(f"has {name!r}, which is no word name: use letters, digits and underscores")
+        places[str(name)] = (int(place[0]), str(place[1]))
+    return places
+
+
+@attrs.frozen(kw_only=True)
+class ReadOptions:
+    """How to read, where detection is to be overruled.
+
+    Attributes
+    ----------
+    kind, endian, format, samples, text_encoding, lenient
+        As in `SegyFile.open`.
+    interval_us
+        Sample interval in microseconds, whatever the headers say.
+    delay_ms
+        Time of the first sample in milliseconds, whatever the headers say.
+    words
+        Header words beside the dictionary's, or elsewhere than it says: name -> (first byte, type).
+    nan
+        What to do with samples that are NaN or infinite: ``error``, ``zero`` the samples or ``kill`` the traces.
+    length_unit
+        Unit of stored lengths; from the binary header where not given.
+    """
+
+    kind: str | None = None
+    endian: str | None = None
+    format: int | None = None
+    samples: int | None = None
+    interval_us: float | None = None
+    delay_ms: float | None = None
+    text_encoding: str | None = None
+    lenient: bool = False
+    words: Places = attrs.field(factory=dict)
+    nan: str = "error"
+    length_unit: str | None = None
+
+    @property
+    def overruled(self) -> list[str]:
+        """Options by which the caller contradicts headers that a sink would otherwise copy."""
+        names = ("format", "samples", "interval_us", "delay_ms", "length_unit")
+        return [name for name in names if getattr(self, name) is not None]
+
+    @property
+    def of_file(self) -> dict[str, Any]:
+        """What the reader of a single file is told."""
+        names = ("kind", "endian", "format", "samples", "interval_us", "text_encoding")
+        told = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return told | ({"lenient": True} if self.lenient else {})
+
+
+@attrs.frozen(kw_only=True)
+class WriteOptions:
+    """How to write.
+
+    Attributes
+    ----------
+    kind
+        ``segy`` or ``su``; that of the original file when not given.
+    format
+        Sample format code. When not given: the original's for samples that no step has changed; else the original's if
+        it is 1 or 5, else 5.
+    endian
+        That of the original when not given, else big.
+    revision
+        Major revision of the binary header; the original's when not given, else 1. From 2 on, intervals and sample
+        counts may exceed the 16-bit words.
+    words
+        Places of further header words to write.
+    """
+
+    kind: str | None = None
+    format: int | None = None
+    endian: str | None = None
+    revision: int | None = None
+    words: Places = attrs.field(factory=dict)
+
+
+_COMMON: dict[str, Callable[[Any], Any]] = {
+    "kind": _one_of("segy", "su"),
+    "endian": _one_of("big", "little"),
+    "format": _one_of(*SAMPLE_BYTES),
+    "words": _places,
+}
+_READ = _COMMON | {
+    "samples": _number(1, whole=True),
+    "interval_us": _number(1e-6),
+    "delay_ms": _number(-(2.0**31)),
+    "text_encoding": _one_of("ebcdic", "ascii"),
+    "lenient": _flag,
+    "nan": _one_of("error", "zero", "kill"),
+    "length_unit": _one_of(*LENGTH_FACTOR),
+}
+_WRITE = _COMMON | {"format": _one_of(*(code for code in SAMPLE_BYTES if code != 4)), "revision": _one_of(0, 1, 2)}
+
+Made = TypeVar("Made")
+
+
+def _build(cls: type[Made], checks: Mapping[str, Callable[[Any], Any]], given: Mapping[str, Any]) -> Made:
+    checked = {}
+    for name, value in given.items():
+        if name not in checks:
+            raise ParameterError("segy", name, f"is unknown; there are {', '.join(sorted(checks))}")
+        try:
+            checked[name] = checks[name](value)
+        except ValueError as error:
+            raise ParameterError("segy", name, str(error)) from None
+    return cls(**checked)
+
+
+def read_options(given: Mapping[str, Any]) -> ReadOptions:
+    """Options of a source."""
+    return _build(ReadOptions, _READ, given)
+
+
+def write_options(given: Mapping[str, Any]) -> WriteOptions:
+    """Options of a sink."""
+    return _build(WriteOptions, _WRITE, given)

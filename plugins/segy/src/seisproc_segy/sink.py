@@ -1,0 +1,291 @@
+"""Writing a survey as one SEG-Y or SU file: every trace has its place, so shards are byte ranges."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seisproc_core.data.gather import Gather
+from seisproc_core.data.survey import OutputPlan, Piece
+from seisproc_core.data.words import DEAD, STANDARD
+from seisproc_core.errors import DataError, HeaderError, UsageError
+from seisproc_segy import fileheaders
+from seisproc_segy.detect import TRACE_HEADER
+from seisproc_segy.fields import WIDTHS
+from seisproc_segy.fileheaders import FileSampling, get, put
+from seisproc_segy.options import write_options
+from seisproc_segy.samples import LIMITS, NAMES, SAMPLE_BYTES, all_finite
+from seisproc_segy.timing import delay_ms
+
+_MARKED_DEAD = 2  # trace identification code (bytes 29-30)
+_KILLED = 3  # from this reason on, seisproc killed the trace
+_TIME_SCALARS = (1, -10, -100, -1000, -10000)
+_SAME_MS = 1e-6
+
+
+class SegySink:
+    """One SEG-Y or SU file; see `seisproc_core.data.survey.Sink`.
+
+    A trace header is the raw one with every word replaced whose column has another value. File headers are the
+    original's, corrected where they would be wrong. What the headers say about sampling is left alone, even where they
+    contradict each other, while the output's sampling is what they were read as.
+    """
+
+    def __init__(self, plan: OutputPlan, backend: Any) -> None:
+        options = write_options(plan.options)
+        self._plan, self._backend = plan, backend
+        self._original: Mapping[str, Any] = plan.info.file if plan.info.file.get("kind") in ("segy", "su") else {}
+        self._overruled = self._original.get("overruled", [])
+        self._kind = options.kind or self._original.get("kind", "segy")
+        self._endian = options.endian or self._original.get("endian", "big")
+        self._swap = bool(self._original) and self._endian != self._original["endian"]
+        self._format = options.format or self._default_format()
+        self._places = {**(plan.info.header_map or _standard_places()), **options.words}
+        self._header_bytes = TRACE_HEADER if self._kind == "su" else plan.raw_header_bytes or TRACE_HEADER
+        self._sampling = _file_sampling(plan)
+        self._check()
+        kept_revision = int(self._original["revision"][0]) if self._original.get("kind") == "segy" else 1
+        self._revision = options.revision if options.revision is not None else kept_revision
+        self._fixed = self._fixed_words(self._revision != kept_revision)
+        self._prefix = self._make_prefix() if self._kind == "segy" else b""
+        self._suffix = self._make_suffix()
+        self._stride = self._header_bytes + self._sampling.samples * SAMPLE_BYTES[self._format]
+        body = plan.n_traces * self._stride
+        self.shard_rows = max(1, min(max(body // 64, 1 << 20), 32 << 20) // self._stride)
+        self.file_bytes: int | None = len(self._prefix) + body + len(self._suffix)
+
+    # ---------------------------------------------------------------------------------------------- what to write
+
+    @property
+    def _untouched(self) -> bool:
+        """No step has changed samples: the plan still keeps their raw form."""
+        if not self._original:
+            return False
+        width = SAMPLE_BYTES[int(self._original["format"])]
+        return self._plan.raw_sample_bytes == width * self._plan.sampling.count
+
+    def _default_format(self) -> int:
+        if self._kind == "segy" and self._original and (self._untouched or self._original["format"] in (1, 5)):
+            return int(self._original["format"])
+        return 5
+
+    def _check(self) -> None:
+        name = f"{self._format} ({NAMES[self._format]})"
+        if self._plan.sampling.domain == "frequency":
+            raise UsageError("SEG-Y holds traces in time or depth, not spectra")
+        if self._kind == "su" and self._format != 5:
+            raise UsageError(f"SU files hold float32 samples, sample format 5, not {name}")
+        if self._format == 4 and not self._untouched:
+            raise UsageError(f"sample format {name} is obsolete and only copied; write format 1, 2 or 5")
+        if self._swap and self._plan.raw_header_bytes > TRACE_HEADER:
+            raise UsageError(f"trace header extensions stay {self._original['endian']}-endian; leave out endian")
+        for word, (byte, type_) in self._places.items():
+            if byte + WIDTHS[type_] - 1 > self._header_bytes:
+                raise UsageError(
+                    f"word '{word}' at byte {byte} lies outside the {self._header_bytes}-byte trace header"
+                )
+
+    def _keeps(self, name: str, value: float) -> bool:
+        """Whether the output's sampling is what the original's headers were read as."""
+        if self._original.get("kind") != self._kind or name in self._overruled:
+            return False
+        return abs(value - float(self._original[name])) <= 1e-9 * abs(value)
+
+    def _fixed_words(self, new_revision: bool) -> dict[str, int]:
+        """Words that follow from the output's sampling, where the original's headers cannot be left alone."""
+        fixed = {}
+        if new_revision or not self._keeps("samples", self._sampling.samples):
+            fixed["sample_count"] = self._sampling.samples if self._sampling.short else 0
+        if new_revision or not self._keeps("interval_us", self._sampling.interval):
+            fixed["sample_interval"] = self._sampling.word or 0
+        if new_revision and self._revision < 2 and self._header_bytes > TRACE_HEADER:
+            raise UsageError(f"trace header extensions need revision 2, not {self._revision}; leave out revision")
+        if fixed:
+            self._sampling.check("SU" if self._kind == "su" else f"SEG-Y revision {self._revision}")
+        return fixed
+
+    def _make_prefix(self) -> bytes:
+        feet = self._plan.info.length_unit != "m"
+        kept = base64.b64decode(self._original["prefix"]) if self._original.get("kind") == "segy" else b""
+        if not kept:
+            return fileheaders.fresh_prefix(
+                self._sampling, self._format, self._endian, self._revision, self._places, feet
+            )
+        data = bytearray(fileheaders.swapped_prefix(kept) if self._swap else kept)
+        if self._revision != self._original["revision"][0]:
+            data[3500:3502] = bytes((self._revision, 0))
+        if self._format != self._original["format"] or "format" in self._overruled:
+            put(data, 3225, "H", self._format, self._endian)
+        if "length_unit" in self._overruled:
+            put(data, 3255, "H", 2 if feet else 1, self._endian)
+        if self._fixed:
+            fileheaders.put_sampling(data, self._sampling, self._revision, self._endian)
+        if self._revision >= 2:
+            self._put_counts(data)
+        return bytes(data)
+
+    def _put_counts(self, data: bytearray) -> None:
+        """Counts that revision 2 states in the binary header: traces, and trace header extensions."""
+        if get(data, 3513, "Q", self._endian) and self._plan.n_traces != self._original["inputs"][0][1]:
+            put(data, 3513, "Q", self._plan.n_traces, self._endian)
+        if self._header_bytes != self._original["header_bytes"]:
+            put(data, 3507, "h", self._header_bytes // TRACE_HEADER - 1, self._endian)
+
+    def _make_suffix(self) -> bytes:
+        """Bytes behind the last trace: trailers the headers state always, others while the traces lie as they did."""
+        if not self._original or self._kind != self._original["kind"]:
+            return b""
+        stated = self._kind == "segy" and self._revision >= 2 and get(self._prefix, 3529, "i", self._endian) != 0
+        inputs, same_format = self._original["inputs"], self._format == self._original["format"]
+        as_before = len(inputs) == 1 and inputs[0][1] == self._plan.n_traces and same_format and not self._fixed
+        return base64.b64decode(self._original["suffix"]) if stated or as_before else b""
+
+    # ---------------------------------------------------------------------------------------------------- pieces
+
+    def encode(self, first_row: int, rows: Gather) -> list[Piece]:
+        """The byte range of those rows."""
+        raw_samples = rows.raw_samples
+        if self._swap or self._format != self._original.get("format"):
+            raw_samples = None
+        if raw_samples is None:
+            self._check_samples(first_row, rows.traces)
+        headers = self._headers(first_row, rows)
+        try:
+            body = self._body(rows.traces, headers, raw_samples)
+        except self._backend.SegyError as error:
+            raise DataError(f"output traces from {first_row + 1} on: {error}") from None
+        return [Piece("", body, len(self._prefix) + first_row * self._stride)]
+
+    def _body(self, traces: np.ndarray, headers: np.ndarray, raw_samples: np.ndarray | None) -> np.ndarray:
+        """Headers and samples interleaved; raw samples verbatim, but for rows of zeros, which were not kept."""
+        how = {"format": self._format, "endian": self._endian}
+        kept = np.zeros(len(traces), bool) if raw_samples is None else raw_samples.any(axis=1)
+        if raw_samples is not None and (kept.all() or self._format == 4):
+            return np.asarray(self._backend.encode(traces, headers, raw_samples=raw_samples, **how))
+        body = np.asarray(self._backend.encode(traces, headers, **how))
+        if raw_samples is not None:
+            body.reshape(len(traces), -1)[kept, self._header_bytes :] = raw_samples[kept]
+        return body
+
+    def finish(self, data: Path) -> list[Piece]:
+        """File headers, and what stood behind the last trace."""
+        pieces = [Piece("", self._prefix)] if self._prefix else []
+        if self._suffix:
+            pieces.append(Piece("", self._suffix, len(self._prefix) + self._plan.n_traces * self._stride))
+        return pieces
+
+    def _check_samples(self, first_row: int, traces: np.ndarray) -> None:
+        """Refuse NaN and infinities, and values beyond an integer format."""
+        if not all_finite(traces):
+            row, sample = np.argwhere(np.logical_not(np.isfinite(traces)))[0]
+            raise DataError(
+                f"output trace {first_row + row + 1} holds {traces[row, sample]} at sample {sample + 1}; find "
+                "the step that made it, NaN and infinities are not written"
+            )
+        limits = LIMITS.get(self._format)
+        if limits is None or not traces.size:
+            return
+        low, high = float(traces.min()), float(traces.max())
+        if low < limits[0] - 0.5 or high > limits[1] + 0.5:
+            raise UsageError(
+                f"samples from {low:g} to {high:g} do not fit format {self._format} ({NAMES[self._format]}, "
+                f"{limits[0]} to {limits[1]}); scale them first or write format 5"
+            )
+
+    def _headers(self, first_row: int, rows: Gather) -> np.ndarray:
+        """Trace headers of the rows: the raw ones, with the words that differ."""
+        headers = np.zeros((rows.n_traces, self._header_bytes), np.uint8)
+        if rows.headers.raw is not None:
+            raw = rows.headers.raw[:, : self._header_bytes]
+            headers[:, : raw.shape[1]] = raw[:, fileheaders.swap_order(self._places, WIDTHS)] if self._swap else raw
+        columns = self._columns(first_row, rows)
+        held = self._backend.decode_columns(headers, [self._places[name] for name in columns], self._endian)
+        for (name, new), old in zip(columns.items(), held, strict=True):
+            self._patch(headers, name, old, new, first_row)
+        self._patch_start(headers, first_row)
+        return headers
+
+    def _columns(self, first_row: int, rows: Gather) -> dict[str, np.ndarray]:
+        """Columns to write, by word."""
+        held, count = rows.headers.columns, rows.n_traces
+        columns: dict[str, np.ndarray] = {}
+        if rows.headers.raw is None:
+            number = np.arange(first_row, first_row + count) + 1
+            columns = {"trace_sequence_line": number, "trace_sequence_file": number}
+            columns["trace_type"] = np.ones(count, np.int16)  # seismic data
+        columns |= {name: held[name] for name in self._places if name in held}
+        columns |= {name: np.full(count, value) for name, value in self._fixed.items()}
+        if DEAD in held and (killed := held[DEAD] >= _KILLED).any() and "trace_type" in columns:
+            columns["trace_type"] = np.where(killed, _MARKED_DEAD, columns["trace_type"])
+        return {name: column for name, column in columns.items() if name in self._places}
+
+    def _patch(self, headers: np.ndarray, name: str, old: np.ndarray, new: np.ndarray, first_row: int) -> None:
+        """Write one word where it differs; elsewhere another word may share its bytes."""
+        differs = old != new
+        if new.dtype.kind == "f" and old.dtype.kind == "f":
+            differs &= ~(np.isnan(old) & np.isnan(new))
+        rows = np.flatnonzero(differs)
+        if not rows.size:
+            return
+        changed, place = headers[rows], self._places[name]
+        try:
+            self._backend.patch_columns(changed, [place], [np.ascontiguousarray(new[rows])], self._endian)
+        except self._backend.SegyError:
+            row = next(row for row in rows if not self._fits(place, new[row : row + 1]))
+            raise HeaderError(
+                f"header word '{name}' of output trace {first_row + row + 1} is {new[row]}, which does not fit byte "
+                f"{place[0]} as {place[1]}; give the word a wider place or scale it"
+            ) from None
+        headers[rows] = changed
+
+    def _fits(self, place: tuple[int, str], value: np.ndarray) -> bool:
+        try:
+            self._backend.patch_columns(np.zeros((1, self._header_bytes), np.uint8), [place], [value], self._endian)
+        except self._backend.SegyError:
+            return False
+        return True
+
+    def _patch_start(self, headers: np.ndarray, first_row: int) -> None:
+        """Write the recording delay where the headers say another one; the time scalar stays, other words need it."""
+        start = self._plan.sampling.start_s * (1e3 if self._plan.sampling.domain == "time" else 1.0)
+        if self._original and "delay_ms" not in self._overruled and abs(start - self._original["start_ms"]) < _SAME_MS:
+            return
+        fields = [self._places.get(name, _standard_places()[name]) for name in ("delay", "time_scalar")]
+        delay, scalar = self._backend.decode_columns(headers, fields, self._endian)
+        if (np.abs(delay_ms(delay, scalar) - start) < _SAME_MS).all():
+            return
+        if not scalar.any():
+            scalar = np.full(len(headers), _scalar_for(start), np.int16)
+        unit = delay_ms(np.ones(len(scalar)), scalar)
+        stored = np.rint(start / unit)
+        bad = np.flatnonzero((np.abs(stored * unit - start) > _SAME_MS) | (np.abs(stored) > 32767))
+        if bad.size:
+            raise HeaderError(
+                f"output trace {first_row + int(bad[0]) + 1}: the start time {start:g} ms does not fit the delay word "
+                f"(bytes 109-110) with scalar {scalar[bad[0]]}; resample to start at a whole number of milliseconds"
+            )
+        values = [stored.astype(np.int64), scalar.astype(np.int64)]
+        self._backend.patch_columns(headers, fields, values, self._endian)
+
+
+def _standard_places() -> dict[str, tuple[int, str]]:
+    return {name: (word.byte, word.type) for name, word in STANDARD.items()}
+
+
+def _scalar_for(start_ms: float) -> int:
+    """The time scalar with which the delay word holds the start time; 0, which is one, where it needs none."""
+    for scalar in _TIME_SCALARS:
+        stored = start_ms * abs(scalar)
+        if abs(stored - round(stored)) < _SAME_MS and abs(stored) <= 32767:
+            return 0 if scalar == 1 else scalar
+    return 0
+
+
+def _file_sampling(plan: OutputPlan) -> FileSampling:
+    """Sampling in microseconds; for depth in millimetres, as is the custom."""
+    unit = 1e3 if plan.sampling.domain == "depth" else 1e6
+    return FileSampling(samples=plan.sampling.count, interval=plan.sampling.interval_s * unit)

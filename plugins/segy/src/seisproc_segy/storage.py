@@ -1,0 +1,69 @@
+"""The storage behind ``segy``: opening files as a survey, and planning a file to write."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seisproc_core.data.survey import OutputPlan
+from seisproc_core.errors import StorageError, UsageError
+from seisproc_segy.backend import default_backend
+from seisproc_segy.options import read_options
+from seisproc_segy.sink import SegySink
+from seisproc_segy.survey import SegySurvey, translated
+
+
+class SegyStorage:
+    """SEG-Y and SU files; see `seisproc_core.data.survey.Storage`.
+
+    Parameters
+    ----------
+    backend
+        Module with the reader's names; the native library where installed, else the fallback.
+    """
+
+    id = "segy"
+
+    def __init__(self, backend: Any = None) -> None:
+        self._backend = backend
+
+    @property
+    def backend(self) -> Any:
+        return self._backend or default_backend()
+
+    def open(self, paths: Sequence[str], options: Mapping[str, Any]) -> SegySurvey:
+        """One survey from files of equal sampling; options as in `seisproc_segy.options.ReadOptions`."""
+        checked = read_options(options)
+        if not paths:
+            raise UsageError("no SEG-Y file given")
+        names = [os.fspath(path) for path in paths]
+        twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+        if twice:
+            raise UsageError(f"{min(twice)} is given twice; its traces would count twice")
+        files = []
+        for name in names:
+            check_regular(name)
+            with translated(self.backend, f"opening {name}"):
+                files.append(self.backend.SegyFile.open(name, **checked.of_file))
+        return SegySurvey(files, checked, self.backend)
+
+    def sink(self, plan: OutputPlan) -> SegySink:
+        """How to write that survey to one file; options as in `seisproc_segy.options.WriteOptions`."""
+        return SegySink(plan, self.backend)
+
+
+def check_regular(path: str) -> None:
+    """Refuse what is no readable regular file, without opening pipes (that could wait for ever)."""
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            os.close(os.open(path, os.O_RDONLY))
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise StorageError.from_os(error, "opening") from error
+    what = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+    raise UsageError(f"{path} is {what}, not a file; give the path of a SEG-Y or SU file")
