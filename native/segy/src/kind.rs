@@ -1,0 +1,123 @@
+//! SEG-Y or SU, and the byte order of either.
+
+use crate::errors::Result;
+use crate::formats::{Endian, Format};
+use crate::refuse;
+use crate::source::Source;
+use crate::text;
+use crate::words::{ByteOrder, TRACE_HEADER, Words, byte_order};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Segy,
+    Su,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        if self == Kind::Segy { "segy" } else { "su" }
+    }
+}
+
+/// Byte position (0-based) of the sample count and interval words in a trace header.
+pub const TRACE_SAMPLES: usize = 114;
+pub const TRACE_INTERVAL: usize = 116;
+
+/// The sample count of an SU file read in this byte order, if its size and all trace headers looked at agree.
+pub fn su_samples(source: &Source, endian: Endian) -> Result<Option<u16>> {
+    let header = source.peek(0, TRACE_HEADER)?;
+    if header.len() < TRACE_HEADER {
+        return Ok(None);
+    }
+    let samples = endian.u16(&header, TRACE_SAMPLES);
+    let stride = TRACE_HEADER as u64 + 4 * u64::from(samples);
+    if samples == 0 || !source.size.is_multiple_of(stride) {
+        return Ok(None);
+    }
+    let traces = source.size / stride;
+    for trace in [traces.min(2) - 1, traces / 2, traces - 1] {
+        let word = source.peek(trace * stride + TRACE_SAMPLES as u64, 2)?;
+        if endian.u16(&word, 0) != samples {
+            return Ok(None);
+        }
+    }
+    Ok(Some(samples))
+}
+
+/// The byte order in which a file reads as SU, if any. When both do, smaller header numbers are likelier.
+pub fn su_endian(source: &Source) -> Result<Option<Endian>> {
+    let big = su_samples(source, Endian::Big)?;
+    let little = su_samples(source, Endian::Little)?;
+    Ok(match (big, little) {
+        (Some(_), Some(_)) => {
+            let header = source.peek(0, TRACE_HEADER)?;
+            let size = |endian: Endian| {
+                let number = endian.u32(&header, 0).min(endian.u32(&header, 0).wrapping_neg());
+                (endian.u16(&header, TRACE_INTERVAL) as i16 <= 0, endian.u16(&header, 28), number)
+            };
+            Some(if size(Endian::Little) < size(Endian::Big) { Endian::Little } else { Endian::Big })
+        }
+        (Some(_), None) => Some(Endian::Big),
+        (None, Some(_)) => Some(Endian::Little),
+        (None, None) => None,
+    })
+}
+
+/// SEG-Y begins with a page of text (or of NULs), SU with a trace header whose sample count fits the file's size.
+pub fn kind(source: &Source) -> Result<Kind> {
+    let named_su = source.path.extension().is_some_and(|name| name.eq_ignore_ascii_case("su"));
+    let (_, reads_as_text) = text::guess(&source.peek(0, text::RECORD)?);
+    let fits = su_endian(source)?.is_some();
+    let su = if reads_as_text { named_su && fits } else { named_su || fits };
+    Ok(if su { Kind::Su } else { Kind::Segy })
+}
+
+/// The byte order of a SEG-Y file's binary header, trace headers and samples. `fits` tells whether a sample count of the
+/// file agrees with its size when it is read in that order.
+pub fn segy_endian(
+    source: &Source,
+    head: &[u8],
+    format_given: bool,
+    fits: impl Fn(Endian) -> Result<bool>,
+    findings: &mut Vec<String>,
+) -> Result<Endian> {
+    let path = source.path.display();
+    match byte_order(head) {
+        ByteOrder::Stated(endian) => return Ok(endian),
+        ByteOrder::Pairwise => {
+            return refuse!(
+                "{path}: the byte-order constant at bytes 3297-3300 says 16-bit pairs are swapped inside words; \
+                 swap them back with another program first, or pass endian= if the constant is wrong"
+            );
+        }
+        ByteOrder::Unstated => {}
+    }
+    let code = |endian: Endian| u32::from(endian.u16(head, 3224));
+    let known = |endian| Format::from_code(code(endian)).is_some();
+    match (known(Endian::Big), known(Endian::Little)) {
+        (true, false) if !format_given => return Ok(Endian::Big),
+        (false, true) if !format_given => return Ok(Endian::Little),
+        (false, false) if !format_given => {
+            return refuse!(
+                "{path}: sample format code at bytes 3225-3226 is {} (big-endian) or {} (little-endian), SEG-Y knows \
+                 {}; if this is a SEG-Y file pass format= and endian=, if it is an SU file pass kind=\"su\"",
+                code(Endian::Big),
+                code(Endian::Little),
+                Format::CODES
+            );
+        }
+        _ => {}
+    }
+    let score = |endian: Endian| -> Result<u32> {
+        let words = Words::parse(head, endian);
+        Ok(8 * u32::from(fits(endian)?)
+            + 4 * u32::from(known(endian))
+            + 2 * u32::from((50..=20_000).contains(&words.interval))
+            + u32::from(words.revision != (0, 0) && words.odd_revision.is_none()))
+    };
+    let (big, little) = (score(Endian::Big)?, score(Endian::Little)?);
+    if big == little {
+        findings.push("nothing tells the byte order: big-endian assumed; pass endian= if it is not".to_owned());
+    }
+    Ok(if little > big { Endian::Little } else { Endian::Big })
+}

@@ -1,0 +1,322 @@
+//! Where the traces lie: the sample count, header extensions and data offset that agree with the file's size.
+
+use std::fmt::Write;
+
+use crate::errors::Result;
+use crate::formats::Endian;
+use crate::kind::TRACE_SAMPLES;
+use crate::refuse;
+use crate::source::Source;
+use crate::text::{self, RECORD};
+use crate::words::{FILE_HEADER, TRACE_HEADER, Words};
+
+/// Most text or trailer records believed: what the 16-bit count of bytes 3505-3506 can state (105 MB).
+const MOST_RECORDS: u64 = i16::MAX as u64;
+/// Most extended text records looked at for the closing stanza when their number is not stated (13 MB of text).
+const MOST_TEXT_RECORDS: u64 = 4096;
+/// Most traces walked to tell a file of varying trace length from a damaged one.
+const MOST_WALKED: u64 = 100_000;
+
+/// One way to read the file, and where its sample count comes from.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    pub data_offset: u64,
+    pub extended_text: u64,
+    pub header_bytes: u64,
+    pub samples: u64,
+    pub sample_bytes: u64,
+    pub said_by: &'static str,
+    pub traces: u64,
+    pub trailing: u64,
+    /// Traces and trailing records account for every byte of the file.
+    pub fits: bool,
+}
+
+impl Shape {
+    pub fn stride(&self) -> u64 {
+        self.header_bytes + self.samples * self.sample_bytes
+    }
+}
+
+/// What is known before the shape: the file, its words, how to read a sample, and the caller's override.
+pub struct Question<'a> {
+    pub source: &'a Source,
+    pub words: &'a Words,
+    pub endian: Endian,
+    pub sample_bytes: u64,
+    pub samples: Option<u64>,
+    pub lenient: bool,
+}
+
+impl Question<'_> {
+    /// The shape the file's words describe and its size confirms, with remarks on every contradiction.
+    pub fn answer(&self, findings: &mut Vec<String>) -> Result<Shape> {
+        let shapes = self.candidates(findings)?;
+        let whole = shapes.iter().find(|shape| shape.fits && shape.traces > 0);
+        if let Some(shape) = whole.or(shapes.iter().find(|shape| shape.fits)) {
+            self.remark(shape, &shapes, findings);
+            self.check_lengths(shape, findings)?;
+            return Ok(shape.clone());
+        }
+        self.settle(&shapes, findings)
+    }
+
+    /// Whether any reading agrees with the size: evidence for a byte order.
+    pub fn has_answer(&self) -> Result<bool> {
+        Ok(self.candidates(&mut Vec::new())?.iter().any(|shape| shape.fits && shape.traces > 0))
+    }
+
+    fn candidates(&self, findings: &mut Vec<String>) -> Result<Vec<Shape>> {
+        let mut shapes: Vec<Shape> = Vec::new();
+        for (data_offset, extended_text) in self.offsets(findings)? {
+            let trace = self.trace_samples(data_offset)?;
+            for extensions in self.extensions(findings) {
+                for (samples, said_by) in self.sample_counts(trace) {
+                    shapes.push(self.fit(Shape {
+                        data_offset,
+                        extended_text,
+                        header_bytes: TRACE_HEADER as u64 * (1 + extensions),
+                        samples,
+                        sample_bytes: self.sample_bytes,
+                        said_by,
+                        traces: 0,
+                        trailing: 0,
+                        fits: false,
+                    }));
+                }
+            }
+        }
+        Ok(shapes)
+    }
+
+    /// Possible data offsets, each with its number of extended text records, likeliest first.
+    fn offsets(&self, findings: &mut Vec<String>) -> Result<Vec<(u64, u64)>> {
+        let size = self.source.size;
+        let mut offsets = Vec::new();
+        let stated = self.words.first_trace;
+        if stated != 0 {
+            if (FILE_HEADER..=size.min(FILE_HEADER + MOST_RECORDS * RECORD as u64)).contains(&stated) {
+                offsets.push((stated, (stated - FILE_HEADER) / RECORD as u64));
+            } else {
+                findings.push(format!(
+                    "offset of the first trace {stated} at bytes 3521-3528 makes no sense here: ignored"
+                ));
+            }
+        }
+        let records = match self.words.extended_text {
+            -1 => self.count_stanzas(findings)?,
+            count if count < -1 => {
+                findings.push(format!("{count} extended text records at bytes 3505-3506: ignored"));
+                0
+            }
+            count => count as u64,
+        };
+        let after = FILE_HEADER + records * RECORD as u64;
+        if after <= size {
+            offsets.push((after, records));
+        } else {
+            findings.push(format!(
+                "{records} extended text records at bytes 3505-3506 do not fit in {size} bytes: ignored"
+            ));
+        }
+        offsets.push((FILE_HEADER, 0));
+        offsets.dedup();
+        Ok(offsets)
+    }
+
+    /// Extended text records up to the closing stanza, when their number is stated as -1.
+    fn count_stanzas(&self, findings: &mut Vec<String>) -> Result<u64> {
+        let present = (self.source.size - FILE_HEADER) / RECORD as u64;
+        for record in 0..present.min(MOST_TEXT_RECORDS) {
+            let bytes = self.source.peek(FILE_HEADER + record * RECORD as u64, 80)?;
+            let opening = text::decode(&bytes, text::guess(&bytes).0).to_ascii_lowercase();
+            if opening.trim_start().replace(' ', "").starts_with("((seg:endtext))") {
+                return Ok(record + 1);
+            }
+        }
+        findings.push("no ((SEG: EndText)) stanza closes the extended text: none is read".to_owned());
+        Ok(0)
+    }
+
+    /// Possible numbers of trace header extensions.
+    fn extensions(&self, findings: &mut Vec<String>) -> Vec<u64> {
+        let mut counts = Vec::new();
+        let words = [i32::from(self.words.header_extensions), self.words.header_extensions_wide];
+        for word in words {
+            match u64::try_from(word) {
+                Ok(count) if !counts.contains(&count) && count <= i16::MAX as u64 => counts.push(count),
+                Err(_) if word == words[0] => {
+                    findings.push(format!("{word} trace header extensions at byte 3507: ignored"));
+                }
+                _ => {}
+            }
+        }
+        if self.words.header_extensions == 0 {
+            counts.sort_unstable_by(|a, b| b.cmp(a)); // 0 is the fallback of the four-byte reading
+        }
+        if counts.is_empty() { vec![0] } else { counts }
+    }
+
+    fn sample_counts(&self, trace: u16) -> Vec<(u64, &'static str)> {
+        if let Some(samples) = self.samples {
+            return vec![(samples, "samples=")];
+        }
+        let said = [
+            (u64::from(self.words.ext_samples), "the extended sample count (byte 3269)"),
+            (u64::from(self.words.samples), "the binary header (byte 3221)"),
+            (u64::from(trace), "the first trace header (byte 115)"),
+        ];
+        let mut counts: Vec<(u64, &str)> = Vec::new();
+        for (count, by) in said {
+            if count > 0 && counts.iter().all(|(known, _)| *known != count) {
+                counts.push((count, by));
+            }
+        }
+        counts
+    }
+
+    fn trace_samples(&self, data_offset: u64) -> Result<u16> {
+        let word = self.source.peek(data_offset + TRACE_SAMPLES as u64, 2)?;
+        Ok(if word.len() == 2 { self.endian.u16(&word, 0) } else { 0 })
+    }
+
+    /// Fill in the traces and trailing bytes the file's size gives.
+    fn fit(&self, mut shape: Shape) -> Shape {
+        let (body, stride) = (self.source.size - shape.data_offset, shape.stride());
+        let stated = self.words.traces;
+        let trailers = u64::try_from(self.words.trailers).ok().filter(|count| *count <= MOST_RECORDS).unwrap_or(0);
+        // An unstated number of trailer records (-1): the trace count says where they begin.
+        if self.words.trailers < 0 && stated > 0 {
+            let length = stated.saturating_mul(stride);
+            let rest = body.saturating_sub(length);
+            if length <= body && rest.is_multiple_of(RECORD as u64) && rest <= MOST_RECORDS * RECORD as u64 {
+                return Shape { traces: stated, trailing: rest, fits: true, ..shape };
+            }
+        }
+        for trailing in [trailers * RECORD as u64, 0] {
+            if trailing <= body && (body - trailing).is_multiple_of(stride) {
+                return Shape { traces: (body - trailing) / stride, trailing, fits: true, ..shape };
+            }
+        }
+        (shape.traces, shape.trailing) = (body / stride, body % stride);
+        shape
+    }
+
+    /// Remarks on words that contradict the chosen shape.
+    fn remark(&self, shape: &Shape, all: &[Shape], findings: &mut Vec<String>) {
+        let mut told = vec![shape.samples];
+        // Away from the true data offset a "first trace header" is something else: only agreement would be news.
+        let comparable = |other: &&Shape| other.data_offset == shape.data_offset || other.fits;
+        for other in all.iter().filter(comparable) {
+            if !told.contains(&other.samples) {
+                told.push(other.samples);
+                findings.push(format!(
+                    "samples per trace: {} says {}, {} says {}: {} fits the file's size and is taken",
+                    shape.said_by, shape.samples, other.said_by, other.samples, shape.samples
+                ));
+            }
+        }
+        let stated = self.words.traces;
+        if stated != 0 && stated != shape.traces {
+            findings
+                .push(format!("trace count at bytes 3513-3520 is {stated}, the file's size gives {}", shape.traces));
+        }
+        let records = u64::try_from(self.words.extended_text).unwrap_or(shape.extended_text);
+        if records != shape.extended_text {
+            findings.push(format!(
+                "{records} extended text records stated at bytes 3505-3506, {} fit the file's size",
+                shape.extended_text
+            ));
+        }
+        if shape.traces == 0 {
+            findings.push("the file holds headers and no trace".to_owned());
+        }
+    }
+
+    /// A file of varying trace lengths may have a fitting size by chance: look at some trace headers.
+    fn check_lengths(&self, shape: &Shape, findings: &mut Vec<String>) -> Result<()> {
+        let first = self.trace_samples(shape.data_offset)?;
+        if u64::from(first) != shape.samples || self.samples.is_some() {
+            return Ok(()); // the trace headers' counts are known to mean something else
+        }
+        let step = (shape.traces / 16).max(1);
+        for trace in (0..shape.traces).step_by(step as usize) {
+            let found = self.trace_samples(shape.data_offset + trace * shape.stride())?;
+            if found != first {
+                self.refuse_varying(shape)?;
+                findings.push(format!(
+                    "trace {} says {found} samples, the first trace {first}: all are read with {first}",
+                    trace + 1
+                ));
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// No reading fits: refuse with all that was found, or read whole traces if the caller is lenient.
+    fn settle(&self, shapes: &[Shape], findings: &mut Vec<String>) -> Result<Shape> {
+        let path = self.source.path.display();
+        let Some(first) = shapes.first() else {
+            return refuse!(
+                "{path}: samples per trace is 0 in the binary header (byte 3221) and in the first trace header \
+                 (byte 115); pass samples="
+            );
+        };
+        if self.samples.is_none() || !self.lenient {
+            self.refuse_varying(first)?;
+        }
+        if let Some(shape) = shapes.iter().find(|shape| self.lenient && shape.traces > 0) {
+            findings.push(format!(
+                "lenient: {} traces of {} samples as {} says, {} bytes left over",
+                shape.traces, shape.samples, shape.said_by, shape.trailing
+            ));
+            return Ok(shape.clone());
+        }
+        let body = self.source.size - first.data_offset;
+        let mut message =
+            format!("{path}: no sample count fits the {body} bytes from byte {} to the end: ", first.data_offset + 1);
+        for (i, shape) in shapes.iter().take(6).enumerate() {
+            let _ = write!(
+                message,
+                "{}{} says {}, giving {} traces of {} bytes and {} left over",
+                if i > 0 { "; " } else { "" },
+                shape.said_by,
+                shape.samples,
+                shape.traces,
+                shape.stride(),
+                shape.trailing
+            );
+            if shape.data_offset != first.data_offset {
+                let _ = write!(message, " (traces from byte {})", shape.data_offset + 1);
+            }
+        }
+        refuse!(
+            "{message}; the file may be cut short: pass samples= if you know the count, or lenient=True to read the \
+             whole traces"
+        )
+    }
+
+    /// Refuse if stepping from trace header to trace header, each with its own count, ends exactly at the file's end.
+    fn refuse_varying(&self, shape: &Shape) -> Result<()> {
+        let (mut at, mut traces) = (shape.data_offset, 0u64);
+        let (mut fewest, mut most) = (u16::MAX, 0u16);
+        while at < self.source.size && traces < MOST_WALKED {
+            let samples = self.trace_samples(at)?;
+            if samples == 0 {
+                return Ok(());
+            }
+            (fewest, most) = (fewest.min(samples), most.max(samples));
+            at += shape.header_bytes + u64::from(samples) * self.sample_bytes;
+            traces += 1;
+        }
+        if at > self.source.size || fewest == most {
+            return Ok(());
+        }
+        refuse!(
+            "{}: traces vary in length, {fewest} to {most} samples by their trace headers (byte 115); such files are \
+             not supported yet: pad them to one length with another program first",
+            self.source.path.display()
+        )
+    }
+}

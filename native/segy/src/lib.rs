@@ -1,0 +1,26 @@
+//! SEG-Y (revisions 0 to 2.1) and SU files: detection, exact decoding, header columns, encoding.
+//!
+//! The core is plain Rust; `python` (feature `python`) wraps it for NumPy.
+
+pub mod control;
+pub mod encode;
+pub mod errors;
+pub mod fields;
+pub mod formats;
+pub mod ibm;
+pub mod interval;
+pub mod kind;
+pub mod layout;
+mod mapped;
+pub mod open;
+pub mod read;
+pub mod source;
+pub mod text;
+pub mod words;
+
+#[cfg(feature = "python")]
+mod buffers;
+#[cfg(feature = "python")]
+mod functions;
+#[cfg(feature = "python")]
+mod python;

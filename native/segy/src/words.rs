@@ -1,0 +1,89 @@
+//! The words of the 400-byte binary header that decide how a SEG-Y file is read.
+
+use crate::formats::Endian;
+
+/// Bytes before the extended text records.
+pub const FILE_HEADER: u64 = 3600;
+/// Bytes of one trace header, and of each of its extensions.
+pub const TRACE_HEADER: usize = 240;
+/// Byte-order constant of revision 2 (bytes 3297-3300).
+const ORDER: u32 = 0x0102_0304;
+
+#[derive(Clone, Debug)]
+pub struct Words {
+    pub interval: u16,
+    pub samples: u16,
+    pub format: u16,
+    pub revision: (u8, u8),
+    /// Remark on a revision word that is not one of the standard's.
+    pub odd_revision: Option<String>,
+    pub extended_text: i16,
+    /// The words below exist from revision 2 on and are zero before it.
+    pub ext_samples: u32,
+    pub ext_interval: f64,
+    pub header_extensions: i16,
+    /// The same count read over four bytes (3507-3510), as some revision 2.0 writers do.
+    pub header_extensions_wide: i32,
+    pub traces: u64,
+    pub first_trace: u64,
+    pub trailers: i32,
+}
+
+impl Words {
+    /// Read the words from the first 3600 bytes of a file.
+    pub fn parse(head: &[u8], endian: Endian) -> Words {
+        let (revision, odd_revision) = revision(head[3500], head[3501], endian);
+        let two = revision.0 >= 2 || byte_order(head) == ByteOrder::Stated(endian);
+        let i16 = |byte: usize| endian.u16(head, byte - 1) as i16;
+        let u32 = |byte: usize| if two { endian.u32(head, byte - 1) } else { 0 };
+        let u64 = |byte: usize| if two { endian.u64(head, byte - 1) } else { 0 };
+        Words {
+            interval: endian.u16(head, 3216),
+            samples: endian.u16(head, 3220),
+            format: endian.u16(head, 3224),
+            revision,
+            odd_revision,
+            extended_text: i16(3505),
+            ext_samples: u32(3269),
+            ext_interval: f64::from_bits(u64(3273)),
+            header_extensions: if two { i16(3507) } else { 0 },
+            header_extensions_wide: if revision == (2, 0) { u32(3507) as i32 } else { 0 },
+            traces: u64(3513),
+            first_trace: u64(3521),
+            trailers: u32(3529) as i32,
+        }
+    }
+}
+
+/// The revision of bytes 3501-3502: major, minor. Revision 1 defined them as one 16-bit number and revision 2 as two
+/// bytes, so both orders are met in files of either endianness.
+fn revision(first: u8, second: u8, endian: Endian) -> ((u8, u8), Option<String>) {
+    let known = |major: u8, minor: u8| matches!((major, minor), (0, 0) | (1, 0)) || (major == 2 && minor < 10);
+    if known(first, second) {
+        return ((first, second), None);
+    }
+    let word = format!("revision word 0x{first:02x}{second:02x} at bytes 3501-3502");
+    if known(second, first) {
+        let swapped = endian == Endian::Big;
+        return ((second, first), swapped.then(|| format!("{word} is byte-swapped: read as {second}.{first}")));
+    }
+    ((0, 0), Some(format!("{word} is no SEG-Y revision: read as revision 0")))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteOrder {
+    Unstated,
+    Stated(Endian),
+    /// 16-bit pairs swapped inside 32-bit words.
+    Pairwise,
+}
+
+/// What the byte-order constant of revision 2 says.
+pub fn byte_order(head: &[u8]) -> ByteOrder {
+    match Endian::Big.u32(head, 3296) {
+        ORDER => ByteOrder::Stated(Endian::Big),
+        0x0403_0201 => ByteOrder::Stated(Endian::Little),
+        0x0201_0403 | 0x0304_0102 => ByteOrder::Pairwise,
+        _ => ByteOrder::Unstated,
+    }
+}
