@@ -15,7 +15,7 @@ import numpy as np
 
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import MemorySink, MemorySurvey, Survey
-from seisproc_core.errors import UsageError
+from seisproc_core.errors import UsageError, WorkerDied
 from seisproc_core.execution.executor import Executor, Receipt, Task
 from seisproc_core.execution.stage import StageRunner
 from seisproc_core.execution.worker import OpenJob
@@ -126,11 +126,19 @@ class FolderRun:
                     keep_open=self._keep_open,
                     preload=preload_modules(self.work.stages, self._registry),
                 )
-                executor.run(task, todo, self._commit)
+                self._run_segments(executor, task, todo)
             self.control.check()
             sink = self._registry.load("storage", stage.storage)().sink(stage.output)
             pieces = sink.finish(self.work.folder_of(self.stage))
             self._finished = self.work.finish_stage(self.stage, pieces)
+
+    def _run_segments(self, executor: Executor, task: Task, todo: list[int]) -> None:
+        try:
+            executor.run(task, todo, self._commit)
+        except WorkerDied as error:
+            steps = self.work.stages[self.stage].steps
+            names = ", ".join(f"{step.use} ({step.distribution})" for step in steps) or "reading and writing"
+            raise WorkerDied(f"{error}; the steps were: {names}") from error
 
     def _commit(self, receipt: Receipt) -> None:
         """The order is data, then journal: the receipt says that the data are durable."""
