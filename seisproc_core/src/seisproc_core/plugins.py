@@ -24,6 +24,7 @@ import attrs
 
 from seisproc_core.errors import PluginError, UsageError
 from seisproc_core.hookspecs import API_VERSION, ENTRY_POINT_GROUP
+from seisproc_core.places import cache_folder
 from seisproc_core.specs import BackendSpec, CommandSpec, ExecutorSpec, JobStoreSpec, KernelSpec, StorageSpec, resolve
 
 INDEX_VERSION = 1
@@ -149,10 +150,7 @@ def _package_folder(module: str) -> Path:
 
 
 def _cache_path(key: str) -> Path:
-    root = os.environ.get("SEISPROC_CACHE_DIR") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "seisproc"
-    )
-    return Path(root) / f"plugins-{key[:24]}.json"
+    return cache_folder() / f"plugins-{key[:24]}.json"
 
 
 def _read_index(key: str) -> Registry | None:

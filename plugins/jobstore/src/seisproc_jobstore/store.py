@@ -17,6 +17,7 @@ from seisproc_core.errors import DiskFull, OutputBusy, StorageError, UsageError
 from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.states import FINAL, State
 from seisproc_core.jobs.store import the_one
+from seisproc_core.places import state_folder
 
 VERSION = 1
 _TIMEOUT_S = 5.0
@@ -43,11 +44,8 @@ _JOB = "SELECT document, done, total FROM jobs"
 
 
 def default_path() -> Path:
-    """``jobs.sqlite`` in ``$SEISPROC_STATE_DIR``, or in ``seisproc`` in ``$XDG_STATE_HOME`` or ``~/.local/state``."""
-    chosen = os.environ.get("SEISPROC_STATE_DIR")
-    if chosen:
-        return Path(chosen) / "jobs.sqlite"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "seisproc" / "jobs.sqlite"
+    """``jobs.sqlite`` in the user's state folder."""
+    return state_folder() / "jobs.sqlite"
 
 
 class SqliteStore:

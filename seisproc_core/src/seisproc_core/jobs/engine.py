@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import os
 import threading
+import traceback
 from pathlib import Path
 from types import TracebackType
 
@@ -18,10 +19,11 @@ from seisproc_core.execution.executor import Executor
 from seisproc_core.jobs.control import CANCEL
 from seisproc_core.jobs.handle import JobHandle, Prepared, Progress
 from seisproc_core.jobs.prepare import Request, prepare, prepare_resume
-from seisproc_core.jobs.runner import FolderRun
+from seisproc_core.jobs.runner import FolderRun, Run
 from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import JobStore, MemoryStore
 from seisproc_core.jobs.workfolder import WorkFolder
+from seisproc_core.places import state_folder
 from seisproc_core.plugins import registry
 from seisproc_core.processing.flow import Flow
 
@@ -193,7 +195,8 @@ class Engine:
             self.store.move(handle.id, State.SEALING)
             result = run.seal()
             self.store.report(handle.id, run.total, run.total)
-            self.store.move(handle.id, State.COMPLETED)
+            summary = {"traces_in": run.traces_in, "output": str(result) if isinstance(result, Path) else "in memory"}
+            self.store.move(handle.id, State.COMPLETED, result=summary)
         except BaseException as problem:
             error = self._failed(handle, problem)
         _release(handle.prepared)
@@ -203,10 +206,11 @@ class Engine:
         """Note why; what can go on stays, what would only fail again leaves nothing behind."""
         run = handle.prepared.run
         self.store.report(handle.id, run.committed, run.total)
+        log = save_log(handle.id, run, error)
         if isinstance(error, (StepError, DataError)) and isinstance(run, FolderRun):
             run.work.remove()
         if not isinstance(error, Cancelled) and run.control.command != CANCEL:
-            self.store.move(handle.id, State.FAILED, str(error), error=str(error))
+            self.store.move(handle.id, State.FAILED, str(error), error=str(error), log=log)
             return error
         if self.store.get(handle.id).state is State.RUNNING:
             self.store.move(handle.id, State.CANCELLING)
@@ -230,6 +234,21 @@ def _release(prepared: Prepared) -> None:
         prepared.run.close()
         target = Path(prepared.job.output)
         prepared.lock.release(remove=not WorkFolder.find(target))
+
+
+def save_log(job_id: str, run: Run, error: BaseException) -> str:
+    """Keep the traceback, and what workers printed, where it outlives the working folder; "" where that fails."""
+    if not isinstance(run, FolderRun) or isinstance(error, Cancelled):
+        return ""
+    path = state_folder() / "logs" / f"{job_id}.txt"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        worker_log = run.work.path / "log.txt"
+        printed = worker_log.read_text("utf-8", "replace") if worker_log.exists() else ""
+        path.write_text(printed + "".join(traceback.format_exception(error)), "utf-8")
+    except OSError:
+        return ""
+    return str(path)
 
 
 def _cpus() -> int:

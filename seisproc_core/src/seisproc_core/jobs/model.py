@@ -42,8 +42,10 @@ class Job:
         Resources and where it runs.
     progress
         ``done`` and ``total`` input traces of the latest report.
-    result, error
-        Summary of a completed job; one line why it failed.
+    result
+        Summary of a completed job: traces read, output.
+    error, log
+        One line why it failed; the file with tracebacks and what its workers printed.
     """
 
     id: str = attrs.field(factory=lambda: secrets.token_hex(6))
@@ -61,6 +63,7 @@ class Job:
     total: int = 0
     result: Mapping[str, Any] | None = None
     error: str = ""
+    log: str = ""
 
     @property
     def finished(self) -> bool:
