@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -212,7 +213,10 @@ class MemorySurvey:
         return Gather(headers=self.gather.headers.take(rows), sampling=self.sampling, traces=self.gather.traces[rows])
 
     def identity(self) -> list[dict[str, Any]]:
-        return [{"memory": hex(id(self.gather))}]
+        digest = hashlib.sha256(np.ascontiguousarray(self.gather.traces).data)
+        for name in sorted(self.gather.headers):
+            digest.update(name.encode() + np.ascontiguousarray(self.gather.headers.column(name)).tobytes())
+        return [{"path": "memory", "sha256": digest.hexdigest()}]
 
 
 class MemorySink:

@@ -18,9 +18,16 @@ from seisproc_core.plugins import Registry, registry
 
 
 class OpenJob:
-    """A job on disk, opened in this process."""
+    """A job on disk, opened in this process.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    source
+        The source survey, where it lives in this process and has no address.
+    """
+
+    def __init__(self, folder: Path, source: Survey | None = None) -> None:
+        self._source = source
         self.work = WorkFolder(folder)
         self.control = Control(folder / "control")
         self.registry: Registry = registry()
@@ -32,7 +39,7 @@ class OpenJob:
             plan = self.work.stages[stage]
             sink = self.registry.load("storage", plan.storage)().sink(plan.output)
             threads = int(self.work.record["threads"])
-            source = open_source(self.work, stage, self.registry)
+            source = self._source if stage == 0 and self._source else open_source(self.work, stage, self.registry)
             self._runners[stage] = StageRunner(plan, source, sink, self.registry, self.control, threads)
         return self._runners[stage]
 

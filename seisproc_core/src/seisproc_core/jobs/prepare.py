@@ -58,13 +58,12 @@ class _FolderJob:
     """Preparing a job that writes to disk."""
 
     def __init__(self, flow: Flow, request: Request, store: JobStore, known: Registry) -> None:
-        if flow.source.storage == "memory":
-            raise UsageError("a survey in memory can only be processed into memory; write it to a file first")
         self.flow, self.request, self.store, self.known = flow, request, store, known
         self.target = Path(flow.sink.path)
 
     def prepare(self, survey: Survey) -> Prepared:
         flow, request, target = self.flow, self.request, self.target
+        in_memory = flow.source.storage == "memory"
         may_be_done = request.resume and os.path.lexists(target)
         check_target(target, list(flow.source.paths), replace=request.replace or may_be_done)
         plan = plan_flow(flow, self.known, survey)
@@ -78,7 +77,7 @@ class _FolderJob:
             priority=request.priority,
             workers=request.workers,
             threads=request.threads,
-            executor=request.executor or _default_executor(self.known),
+            executor=IN_PROCESS if in_memory else request.executor or _default_executor(self.known),
         )
         lock = OutputLock(target, job.id)
         try:
@@ -91,7 +90,7 @@ class _FolderJob:
             self.store.add(job)
             if work is None:
                 work = self._create(plan, job, versions, fingerprint)
-            run = FolderRun(work, self.known, keep_open=(lock.handle,))
+            run = FolderRun(work, self.known, source=survey if in_memory else None, keep_open=(lock.handle,))
         except BaseException as error:
             _abandon(self.store, job, error)
             if lock.held:

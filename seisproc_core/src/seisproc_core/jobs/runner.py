@@ -93,8 +93,15 @@ class FolderRun:
     """A job with an output on disk: resumes from its journal, commits after every segment."""
 
     def __init__(
-        self, work: WorkFolder, registry: Registry, *, trust: bool = False, keep_open: tuple[int, ...] = ()
+        self,
+        work: WorkFolder,
+        registry: Registry,
+        *,
+        source: Survey | None = None,
+        trust: bool = False,
+        keep_open: tuple[int, ...] = (),
     ) -> None:
+        self._source = source
         self.work = work
         self.control = Control(work.path / "control", create=True)
         self.stage = 0
@@ -110,7 +117,7 @@ class FolderRun:
         self._started = time.time()
 
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
-        opened = OpenJob(self.work.path)
+        opened = OpenJob(self.work.path, self._source)
         for number, stage in enumerate(self.work.stages):
             self.stage = number
             done = self._journal.done.get(self.stage, {})

@@ -300,8 +300,6 @@ class _Planner:
     def _working_storage(self) -> str:
         if self.flow.sink.storage == "memory":
             return "memory"
-        if self.flow.source.storage == "memory":
-            raise UsageError("a flow with a sort reads from files or writes to memory, not from memory to files")
         for entry in self.registry.of("storage"):
             if entry.spec["working"]:
                 return entry.id
