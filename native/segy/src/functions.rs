@@ -5,10 +5,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::arguments::{SegyError, as_columns, new_columns, parse_endian, parse_fields, parse_format};
 use crate::buffers::{Array, Watch, contiguous, empty};
 use crate::encode::{Body, Rows, encode as encode_rows};
 use crate::fields::{Values, patch};
-use crate::python::{SegyError, as_columns, new_columns, parse_endian, parse_fields, parse_format};
 use crate::{ibm, text};
 
 /// The rows and columns of a (n, header bytes) array.

@@ -19,6 +19,8 @@ pub mod text;
 pub mod words;
 
 #[cfg(feature = "python")]
+mod arguments;
+#[cfg(feature = "python")]
 mod buffers;
 #[cfg(feature = "python")]
 mod functions;

@@ -24,6 +24,12 @@ READ_FILES = (
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def parquet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Header columns come from the Parquet files, as in surveys too large to read at once."""
+    monkeypatch.setattr("seisproc_zarr.survey.SMALL_BYTES", 0)
+
+
 def read_everything(path: Path) -> None:
     opened = open_survey(str(path))
     opened.read(slice(None))

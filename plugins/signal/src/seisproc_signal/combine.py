@@ -13,6 +13,7 @@ from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal.windows import live_window, with_live_words
 
+
 @processor("combine", scope="gather")
 class Combine(Processor):
     """Make one trace of each gather: vertical stack of repeated shots, opposite-polarity pairs, sub-arrays.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from seisproc_zarr.columns import HeaderReader
     from seisproc_zarr.gather_index import GatherIndex
 
+SMALL_BYTES = 64 << 20  # of header records: up to here one pass over them beats a file for every shard and word
+
 
 class StoredSurvey:
     """An open survey folder; see `seisproc_core.data.survey.Survey`. Safe to use from several threads.
@@ -51,6 +53,7 @@ class StoredSurvey:
         self._raw_headers = ShardReader(self.folder, self.about.raw_headers)
         self._raw_samples = ShardReader(self.folder, self.about.raw_samples)
         self._header_reader: HeaderReader | None = None
+        self._columns: dict[str, np.ndarray] | None = None
 
     @property
     def _headers(self) -> HeaderReader:
@@ -61,7 +64,12 @@ class StoredSurvey:
         return self._header_reader
 
     def _column(self, name: str) -> np.ndarray:
-        return self._headers.column(name)
+        """One word of all traces: of a small survey from the records, all words at once; else from Parquet."""
+        if self.n_traces * self.about.record.itemsize > SMALL_BYTES:
+            return self._headers.column(name)
+        if self._columns is None:
+            self._columns = unpack(self._words.read(np.arange(self.n_traces), None), self.about)
+        return self._columns[name]
 
     def headers(self) -> Headers:
         """All header words in stored order; a column is read when it is first asked for."""

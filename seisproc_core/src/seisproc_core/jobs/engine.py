@@ -9,7 +9,9 @@ from __future__ import annotations
 import heapq
 import os
 import threading
+import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -186,6 +188,8 @@ class Engine:
         run = handle.prepared.run
         result: Survey | Path | None = None
         error: BaseException | None = None
+        if isinstance(run, FolderRun):
+            run.on_commit = self._reporter(handle)
         try:
             executor: Executor = self.registry.load("executors", handle.prepared.job.executor)()
             try:
@@ -201,6 +205,18 @@ class Engine:
             error = self._failed(handle, problem)
         _release(handle.prepared)
         handle.end(result=result, error=error)
+
+    def _reporter(self, handle: JobHandle) -> Callable[[], None]:
+        """Tells the store how far the job is, at most once a second."""
+        run, last = handle.prepared.run, time.monotonic()
+
+        def report() -> None:
+            nonlocal last
+            if time.monotonic() - last > 1:
+                last = time.monotonic()
+                self.store.report(handle.id, run.committed, run.total)
+
+        return report
 
     def _failed(self, handle: JobHandle, error: BaseException) -> BaseException:
         """Note why; what can go on stays, what would only fail again leaves nothing behind."""

@@ -19,7 +19,7 @@ from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.runner import FolderRun, MemoryRun, NothingToRun
 from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import JobStore
-from seisproc_core.jobs.workfolder import WorkFolder, check_target, sealed_fingerprint, sweep
+from seisproc_core.jobs.workfolder import WorkFolder, check_target, is_committed, remove, sealed_fingerprint, sweep
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.flow import Flow
 from seisproc_core.processing.planning import Plan, plan_flow
@@ -103,8 +103,8 @@ class _FolderJob:
         sweep(self.target)
         same = None
         for path in WorkFolder.find(self.target):
-            if self.request.discard or WorkFolder(path).committed:
-                WorkFolder(path).remove()
+            if self.request.discard or is_committed(path):
+                remove(path)
             elif path.name.endswith(f".{fingerprint[:8]}.part"):
                 same = WorkFolder(path)
             else:
@@ -183,14 +183,13 @@ def _found(target: Path, store: JobStore) -> WorkFolder | None:
     """The one unfinished output; None when all that was missing was to clean up after the commit."""
     settle_dead_holder(store, target)
     sweep(target)
-    found = [WorkFolder(path) for path in WorkFolder.find(target)]
-    for work in [work for work in found if work.committed]:
-        work.remove()
-        found.remove(work)
+    for path in filter(is_committed, WorkFolder.find(target)):
+        remove(path)
+    found = WorkFolder.find(target)
     if len(found) > 1:
-        names = ", ".join(work.path.name for work in found)
+        names = ", ".join(path.name for path in found)
         raise UsageError(f"{target} has {len(found)} unfinished outputs ({names}): delete those you do not want")
-    return found[0] if found else None
+    return WorkFolder(found[0]) if found else None
 
 
 def settle_dead_holder(store: JobStore, target: Path) -> None:
@@ -198,7 +197,7 @@ def settle_dead_holder(store: JobStore, target: Path) -> None:
     holder = store.holder(str(target))
     if holder is None:
         return
-    unfinished = [path for path in WorkFolder.find(target) if not WorkFolder(path).committed]
+    unfinished = [path for path in WorkFolder.find(target) if not is_committed(path)]
     if holder.state is State.SEALING and not unfinished:
         store.move(holder.id, State.COMPLETED, "its engine died after the commit")
     elif holder.state in (State.CANCELLING, State.PAUSED):
@@ -225,7 +224,8 @@ def _check_unchanged(work: WorkFolder, known: Registry) -> None:
 def _versions(plan: Plan, known: Registry) -> dict[str, str]:
     """Versions of every distribution whose code decides the output's bytes."""
     used = {step.distribution for stage in plan.stages for step in stage.steps}
-    used |= {known.find("storage", stage.storage).distribution for stage in plan.stages}
+    formats = {stage.storage for stage in plan.stages} | {str(s.source["storage"]) for s in plan.stages[:1]}
+    used |= {known.find("storage", format_).distribution for format_ in formats}
     return {name: known.version_of(name) for name in sorted(used)}
 
 

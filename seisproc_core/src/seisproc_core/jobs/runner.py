@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -113,6 +113,7 @@ class FolderRun:
         self.total = sum(stage.traces_in for stage in work.stages)
         self.stages = len(work.stages)
         self.committed = sum(r.traces_in for done in self._journal.done.values() for r in done.values())
+        self.on_commit: Callable[[], None] = lambda: None
         self._finished: list[tuple[str, int, int, int]] = []
         self._started = time.time()
 
@@ -151,6 +152,7 @@ class FolderRun:
         """The order is data, then journal: the receipt says that the data are durable."""
         self._journal.append(self.stage, [receipt])
         self.committed += receipt.traces_in
+        self.on_commit()
 
     def seal(self) -> Path:
         replace = bool(self.work.record["replace"])

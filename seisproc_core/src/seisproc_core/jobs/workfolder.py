@@ -2,7 +2,7 @@
 
 ::
 
-    job.json             the flow with references resolved, the plan, the fingerprint
+    job.json             the flow with references resolved, the plan, the fingerprint; checksums of itself and the arrays
     stage<k>-*.npy       the plan's arrays
     journal, control     what is done; the command byte and counters
     stage-<k>/           intermediate stages
@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,7 @@ class WorkFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        record = _read_json(path / "job.json")
-        if record.get("format") != FORMAT:
-            raise Damaged(f"{path} was written by another version of seisproc (format {record.get('format')!r})")
+        record = _read_record(path / "job.json")
         self.record: Mapping[str, Any] = record
         self.fingerprint = str(record["fingerprint"])
         self.stages: list[StagePlan] = [
@@ -54,16 +53,11 @@ class WorkFolder:
     @property
     def target(self) -> Path:
         """The output this becomes; it lies beside the working folder."""
-        return self.path.with_name(str(self.record["target"]))
+        return _target_of(self.path)
 
     @property
     def data(self) -> Path:
         return self.path / "data"
-
-    @property
-    def committed(self) -> bool:
-        """True when the output was renamed into place and only this folder's removal is missing."""
-        return not os.path.lexists(self.data) or sealed_fingerprint(self.target) == self.fingerprint
 
     def folder_of(self, stage: int) -> Path:
         """Where the rows of a stage go."""
@@ -84,17 +78,21 @@ class WorkFolder:
         shutil.rmtree(fresh, ignore_errors=True)
         plain = {"format": FORMAT, "fingerprint": fingerprint, "target": target.name, **record}
         plain["stages"] = [stage_to_json(stage) for stage in stages]
+        plain["arrays"] = {}
         try:
             fresh.mkdir()
             for k, stage in enumerate(stages):
                 for name in _ARRAYS:
-                    _save(fresh / f"stage{k}-{name}.npy", getattr(stage, name))
+                    if getattr(stage, name) is not None:
+                        file = f"stage{k}-{name}.npy"
+                        plain["arrays"][file] = _save(fresh / file, getattr(stage, name))
                 if k < len(stages) - 1:
                     (fresh / f"stage-{k}").mkdir()
             if file_bytes is None:
                 (fresh / "data").mkdir()
             else:
                 _preallocate(fresh / "data", file_bytes)
+            plain["checksum"] = _checksum(plain)
             durable.write_file(fresh / "job.json", json.dumps(plain).encode())
             durable.sync_folder(fresh)
             os.rename(fresh, path)
@@ -114,7 +112,16 @@ class WorkFolder:
         return sorted(p for p in target.parent.iterdir() if pattern.fullmatch(p.name) and p.is_dir())
 
     def verify(self, journal: Journal) -> int:
-        """Forget journalled segments whose bytes are not there or not right; returns how many were."""
+        """Forget journalled segments whose bytes are not there or not right; returns how many were.
+
+        Raises
+        ------
+        Damaged
+            The plan itself was altered.
+        """
+        for file, expected in self.record["arrays"].items():
+            if not _matches(self.path / file, 0, *expected):
+                raise Damaged(f"{self.path / file} was altered, it cannot be resumed; run again with --discard")
         lost = 0
         for stage, done in journal.done.items():
             root = self.folder_of(stage)
@@ -170,13 +177,29 @@ class WorkFolder:
         durable.sync_folder(self.data)
 
     def remove(self) -> None:
-        """Delete the working folder. Its name goes first, so that a half-deleted one is never taken up again."""
-        gone = self.path.with_suffix(".gone")
-        try:
-            os.rename(self.path, gone)
-            shutil.rmtree(gone)
-        except OSError as error:
-            raise StorageError.from_os(error, f"cannot remove {self.path}") from error
+        """Delete the working folder."""
+        remove(self.path)
+
+
+def remove(path: Path) -> None:
+    """Delete a working folder, whole or damaged. Its name goes first: a half-deleted one is never taken up again."""
+    gone = path.with_suffix(".gone")
+    try:
+        os.rename(path, gone)
+        shutil.rmtree(gone)
+    except OSError as error:
+        raise StorageError.from_os(error, f"cannot remove {path}") from error
+
+
+def is_committed(path: Path) -> bool:
+    """True when a working folder's output was renamed into place and only the folder's removal is missing."""
+    sealed = sealed_fingerprint(_target_of(path)) or ""
+    return not os.path.lexists(path / "data") or (sealed != "" and path.stem.endswith(f".{sealed[:8]}"))
+
+
+def _target_of(path: Path) -> Path:
+    """The output that a working folder ``OUT.<fingerprint>.part`` becomes."""
+    return path.with_suffix("").with_suffix("")
 
 
 def sweep(target: Path) -> None:
@@ -242,12 +265,13 @@ def _matches(path: Path, offset: int, length: int, crc: int) -> bool:
         return False
 
 
-def _save(path: Path, array: np.ndarray | None) -> None:
-    if array is not None:
-        with path.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
+def _save(path: Path, array: np.ndarray) -> tuple[int, int]:
+    """Write an array durably; returns length and crc32 of the file."""
+    with path.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    return durable.checksum(path)
 
 
 def _load(path: Path) -> np.ndarray | None:
@@ -258,6 +282,26 @@ def _load(path: Path) -> np.ndarray | None:
         return None
     except (OSError, ValueError) as error:
         raise Damaged(f"{path} cannot be read: {error}; run again with --discard") from error
+
+
+def _checksum(record: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps({key: value for key, value in record.items() if key != "checksum"}).encode())
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """The job description, held to its own checksum: a changed digit would change the result."""
+    try:
+        record = _read_json(path)
+    except (OSError, Damaged) as error:
+        raise Damaged(f"{path} cannot be read, the job cannot be resumed ({error}); run again with --discard") from error
+    if record.get("checksum") != _checksum(record):
+        raise Damaged(f"{path} was altered, the job cannot be resumed; run again with --discard")
+    if record.get("format") != FORMAT:
+        raise Damaged(
+            f"{path} was written by another version of seisproc (format {record.get('format')!r}); "
+            "resume with that version, or run again with --discard"
+        )
+    return record
 
 
 def _read_json(path: Path) -> dict[str, Any]:

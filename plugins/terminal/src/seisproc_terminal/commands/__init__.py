@@ -1,0 +1,1 @@
+"""The standard sub-commands, one module each; imported only when called."""

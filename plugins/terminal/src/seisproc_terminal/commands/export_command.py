@@ -1,0 +1,54 @@
+"""``seisproc export``: a survey into a file for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seisproc_terminal.options import json_option, output_options, worker_options
+
+
+@click.command(short_help="Write a survey to a SEG-Y or SU file.")
+@click.argument("survey", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--format", type=int, metavar="CODE", help="Sample format code (1 IBM float, 5 IEEE float, ...).")
+@click.option("--endian", type=click.Choice(["big", "little"]), help="Byte order.  [default: as it came]")
+@click.option("--revision", type=click.IntRange(0, 2), help="SEG-Y revision.  [default: as it came, else 1]")
+@output_options
+@worker_options
+@json_option
+def command(
+    survey: Path,
+    out: Path,
+    replace: bool,
+    resume: bool,
+    discard: bool,
+    executor: str | None,
+    workers: int | None,
+    as_json: bool,
+    **choices: Any,
+) -> None:
+    """Write SURVEY to the file OUT (.sgy, .segy or .su).
+
+    A survey that no step has changed becomes the file it was imported from, byte for byte. After processing,
+    headers are the original ones with the changed words written in. OUT appears when it is whole.
+
+    \b
+    Examples:
+      seisproc export stack.seis stack.sgy
+      seisproc export stack.seis stack.sgy --format 5 --endian little --replace
+    """
+    from seisproc_terminal.flows import export_flow
+    from seisproc_terminal.jobs import report, run_job
+
+    flow = export_flow(survey, out, choices)
+    outcome = run_job(
+        lambda engine: engine.submit(flow, type="export", replace=replace, resume=resume, discard=discard),
+        executor=executor,
+        workers=workers,
+        as_json=as_json,
+    )
+    assert outcome is not None
+    report(outcome, as_json)

@@ -1,0 +1,94 @@
+"""``seisproc headers``: trace headers as a table, or their ranges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seisproc_terminal import output
+from seisproc_terminal.formats import format_of, function_of, open_survey
+from seisproc_terminal.options import given, json_option, reading_options, rows_of, words_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_USUAL = (
+    "field_record", "channel", "source_station", "cdp", "offset", "inline", "crossline", "source_x", "source_y",
+    "receiver_x", "receiver_y", "trace_type", "fold",
+)  # fmt: skip
+
+
+@click.command(short_help="List trace headers, or their ranges.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--words", metavar="WORD,WORD", help="Words to show, or 'all'.  [default: the usual ones in use]")
+@click.option("--rows", default="0:20", show_default=True, metavar="FIRST:END", help="Traces to show, from 0.")
+@click.option("--stats", is_flag=True, help="Range and number of different values of each word, over all traces.")
+@reading_options
+@json_option
+def command(file: Path, words: str | None, rows: str, stats: bool, as_json: bool, **overrides: Any) -> None:
+    """List the trace headers of FILE: values as stored, one line per trace.
+
+    Words go by name (field_record), SU key (fldr) or segyio name (FieldRecord).
+
+    \b
+    Examples:
+      seisproc headers shots.sgy
+      seisproc headers shots.sgy --words fldr,tracf,offset --rows 0:96
+      seisproc headers line.seis --stats
+    """
+    options = given(overrides)
+    chosen = None if words in (None, "all") else words_of(str(words))
+    if stats:
+        found = _statistics(file, chosen or (), options)
+        if as_json:
+            output.document({"path": str(file), "words": found})
+        else:
+            keys = ("first", "last", "min", "max", "n_unique")
+            output.table(("word", *keys), [(name, *(entry[key] for key in keys)) for name, entry in found.items()])
+        return
+    asked, columns = _columns(file, chosen, rows, options)
+    if words is None:
+        columns = {name: columns[name] for name in _USUAL if name in columns} or columns
+    numbers = range(asked.start, asked.stop)
+    if as_json:
+        output.document({"path": str(file), "rows": list(numbers), "words": columns})
+    else:
+        output.table(("trace", *columns), zip(numbers, *columns.values(), strict=True))
+
+
+def _columns(
+    file: Path, words: tuple[str, ...] | None, rows: str, options: dict[str, Any]
+) -> tuple[slice, dict[str, np.ndarray]]:
+    """Stored values of some rows; of the words that are not all zero there, when none are named."""
+    entry = format_of(file)
+    describe, header_table = function_of(entry, "describe"), function_of(entry, "header_table")
+    if describe is not None and header_table is not None:
+        asked = rows_of(rows, int(describe(str(file), **options)["traces"]))
+        return asked, header_table(str(file), words or (), asked.start, asked.stop, **options)
+    survey = open_survey(file, options)
+    asked = rows_of(rows, survey.n_traces)
+    headers = survey.headers()
+    found = {name: headers.column(name)[asked] for name in words or headers}
+    return asked, {name: column for name, column in found.items() if words or column.any()}
+
+
+def _statistics(file: Path, words: tuple[str, ...], options: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    statistics = function_of(format_of(file), "word_statistics")
+    if statistics is not None:
+        found: dict[str, dict[str, Any]] = statistics(str(file), words, **options)
+        return found
+    import numpy as np
+
+    headers = open_survey(file, options).headers()
+    made = {}
+    for name in words or headers:
+        column = headers.column(name)
+        different = np.unique(column)
+        if words or different.any():
+            made[name] = {
+                "first": column[0], "last": column[-1], "min": different[0], "max": different[-1],
+                "n_unique": len(different),
+            }  # fmt: skip
+    return made

@@ -1,0 +1,80 @@
+"""``seisproc import``: field files into a survey."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seisproc_core.errors import UsageError
+from seisproc_terminal.options import given, json_option, output_options, reading_options, words_of, worker_options
+
+_PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i4 u1 u2 u4 f4 ...). May be repeated."
+
+
+@click.command(short_help="Read SEG-Y or SU files into a survey.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--gather", "gathers", multiple=True, metavar="WORD[,WORD]",
+              help="Build an index of these gathers in the survey. May be repeated.")  # fmt: skip
+@click.option("--word", "places", multiple=True, metavar="NAME=BYTE:TYPE", help=_PLACE_HELP)
+@reading_options
+@click.option("--delay-ms", type=float, help="Time of the first sample in ms, whatever the file says.")
+@click.option("--length-unit", type=click.Choice(["m", "ft", "us_ft"]), help="Unit of coordinates and offsets.")
+@click.option("--nan", type=click.Choice(["error", "zero", "kill"]),
+              help="What to do with NaN and infinite samples.  [default: error]")  # fmt: skip
+@click.option("--shard-traces", type=click.IntRange(1), help="Traces per file of the survey.  [default: by size]")
+@output_options
+@worker_options
+@json_option
+def command(
+    files: tuple[Path, ...],
+    out: Path,
+    gathers: tuple[str, ...],
+    places: tuple[str, ...],
+    shard_traces: int | None,
+    replace: bool,
+    resume: bool,
+    discard: bool,
+    executor: str | None,
+    workers: int | None,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Read one or more FILES into the survey OUT (a folder NAME.seis).
+
+    Several files become one survey when they are sampled alike. The input is only read. Every header byte and
+    every sample is kept: exporting an untouched survey gives the same file again. OUT appears when it is whole; an
+    interrupted import goes on with `seisproc resume OUT`.
+
+    \b
+    Examples:
+      seisproc import shots.sgy line.seis
+      seisproc import rec*.sgy line.seis --gather cdp --gather field_record,channel
+      seisproc import field.sgy line.seis --word polarity=233:i2 --nan zero
+    """
+    from seisproc_terminal.flows import import_flow
+    from seisproc_terminal.jobs import report, run_job
+
+    options = given(overrides)
+    if places:
+        options["words"] = dict(_place(text) for text in places)
+    flow = import_flow(files, out, options, tuple(words_of(text) for text in gathers), {"shard_traces": shard_traces})
+    outcome = run_job(
+        lambda engine: engine.submit(flow, type="import", replace=replace, resume=resume, discard=discard),
+        executor=executor,
+        workers=workers,
+        as_json=as_json,
+    )
+    assert outcome is not None
+    report(outcome, as_json)
+
+
+def _place(text: str) -> tuple[str, list[Any]]:
+    """``polarity=233:i2`` as name and [byte, type]."""
+    name, equals, place = text.partition("=")
+    byte, colon, type_ = place.partition(":")
+    if not (name and equals and colon and byte.isdigit() and type_):
+        raise UsageError(f"--word {text}: write name=byte:type, e.g. polarity=233:i2")
+    return name, [int(byte), type_]

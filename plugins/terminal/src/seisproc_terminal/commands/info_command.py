@@ -1,0 +1,147 @@
+"""``seisproc info``: what is in a file or survey."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seisproc_terminal import output
+from seisproc_terminal.formats import format_of, function_of, open_survey
+from seisproc_terminal.options import given, json_option, reading_options
+
+if TYPE_CHECKING:
+    from seisproc_core.data.survey import Survey
+
+_MAX_RECORD = 64 << 20
+
+
+@click.command(short_help="Show what is in a file or survey.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reading_options
+@json_option
+def command(files: tuple[Path, ...], as_json: bool, **overrides: Any) -> None:
+    """Show what is in FILES: SEG-Y or SU files, or survey folders.
+
+    Of a field file: format, byte order, sampling, text header, and what is odd about it. Of a survey: size, sampling,
+    ranges of its header words, and the steps that made it. The files are only read.
+
+    \b
+    Examples:
+      seisproc info shots.sgy
+      seisproc info line.seis stack.seis
+      seisproc info old.sgy --endian little --json
+    """
+    described = [_describe(path, given(overrides)) for path in files]
+    if as_json:
+        output.document({"files": described})
+        return
+    for number, facts in enumerate(described):
+        if number:
+            output.show()
+        _print(facts)
+
+
+def _describe(path: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Facts of one file, as its format describes them, or as far as any survey can be described."""
+    entry = format_of(path)
+    describe = function_of(entry, "describe")
+    if describe is not None:
+        return {"path": str(path), **describe(str(path), **options)}
+    return {"path": str(path), "kind": entry.id, **_survey_facts(open_survey(path, options)), **_folder_facts(path)}
+
+
+def _survey_facts(survey: Survey) -> dict[str, Any]:
+    sampling = survey.sampling
+    headers = survey.headers()
+    words = {}
+    for name in headers:
+        column = headers.column(name)
+        if len(column) and column.any():
+            words[name] = {"min": column.min().item(), "max": column.max().item()}
+    scale, unit = (1e3, "ms") if sampling.domain == "time" else (1.0, "m")
+    return {
+        "traces": survey.n_traces,
+        "samples": sampling.count,
+        f"interval_{unit}": round(sampling.interval_s * scale, 9),
+        f"start_{unit}": round(sampling.start_s * scale, 9),
+        "length_unit": survey.info.length_unit,
+        "words": words,
+        "findings": list(survey.notes),
+    }
+
+
+def _folder_facts(path: Path) -> dict[str, Any]:
+    """What the manifest and the provenance record of a finished survey say."""
+    from seisproc_core.jobs.workfolder import MANIFEST, PROVENANCE
+
+    manifest = _record(path / MANIFEST)
+    provenance = _record(path / PROVENANCE)
+    if not manifest:
+        return {"sealed": False}
+    flow = provenance.get("flow", {})
+    times = provenance.get("times", {})
+    return {
+        "sealed": True,
+        "size": sum(length for length, _ in manifest["pieces"].values()),
+        "root": manifest.get("root"),
+        "index": flow.get("sink", {}).get("index", []),
+        "provenance": {
+            "flow": flow.get("name"),
+            "inputs": [item.get("path") for item in provenance.get("inputs", [])],
+            "steps": [step.get("use") for step in flow.get("steps", [])],
+            "versions": provenance.get("versions", {}),
+            "job": provenance.get("job"),
+            "finished": times.get("finished"),
+        },
+    }
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """A JSON object beside the data; empty where there is none or it cannot be read (`verify` says why)."""
+    try:
+        if path.stat().st_size > _MAX_RECORD:
+            return {}
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _print(facts: dict[str, Any]) -> None:
+    rest = dict(facts)
+    output.show(rest.pop("path"))
+    blocks = {name: rest.pop(name, None) for name in ("text", "extended_text", "words", "provenance", "findings")}
+    index = [", ".join(keys) for keys in rest.pop("index", [])]
+    if "size" in rest:
+        rest["size"] = output.size(rest["size"])
+    output.fields({**rest, "index": "; ".join(index)}, indent="  ")
+    _print_provenance(blocks["provenance"])
+    if blocks["words"]:
+        rows = [(name, span["min"], span["max"]) for name, span in blocks["words"].items()]
+        output.table(("word", "min", "max"), rows, indent="  ")
+    for line in blocks["text"] or []:
+        if not re.fullmatch(r"(C ?\d+)?\s*", line):  # cards that hold nothing but their number
+            output.show(f"  | {line}".rstrip())
+    for record in blocks["extended_text"] or []:
+        for line in record:
+            output.show(f"  + {line}".rstrip())
+    for finding in blocks["findings"] or []:
+        output.show(f"  note: {finding}")
+
+
+def _print_provenance(made: dict[str, Any] | None) -> None:
+    if not made:
+        return
+    output.fields(
+        {
+            "made by": made["flow"],
+            "from": ", ".join(map(str, made["inputs"])),
+            "steps": " > ".join(map(str, made["steps"])),
+            "versions": ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
+        },
+        indent="  ",
+    )

@@ -1,0 +1,142 @@
+"""``seisproc plot``: traces as a picture."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seisproc_core.errors import OutputExists, StorageError, UsageError
+from seisproc_terminal import output
+from seisproc_terminal.formats import open_survey
+from seisproc_terminal.options import json_option, rows_of
+
+if TYPE_CHECKING:
+    from seisproc_core.data.gather import Gather
+    from seisproc_core.data.survey import Survey
+
+_MOST_TRACES = 2000
+_AXES = ("offset", "cdp", "channel", "field_record", "crossline", "inline", "trace_sequence_file")
+
+
+@click.command(short_help="Draw traces into a picture.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--gather", "gathers", multiple=True, metavar="WORD=VALUE[,...]",
+              help="Draw the traces with these header values. May be repeated: one panel each.")  # fmt: skip
+@click.option("--rows", metavar="FIRST:END", help="Traces to draw, from 0.  [default: the first 2000]")
+@click.option("--out", type=click.Path(path_type=Path),
+              help="The picture: .png, .pdf or .svg.  [default: NAME.png here]")  # fmt: skip
+@click.option("--style", type=click.Choice(["density", "wiggle"]), default="density", show_default=True)
+@click.option("--clip", default=98.0, show_default=True, type=click.FloatRange(1, 100), metavar="PERCENT",
+              help="Share of the samples inside the amplitude scale.")  # fmt: skip
+@click.option("--axis", metavar="WORD", help="Header word along the horizontal axis.  [default: one that varies]")
+@click.option("--replace", is_flag=True, help="Replace an existing picture.")
+@json_option
+def command(
+    path: Path,
+    gathers: tuple[str, ...],
+    rows: str | None,
+    out: Path | None,
+    style: str,
+    clip: float,
+    axis: str | None,
+    replace: bool,
+    as_json: bool,
+) -> None:
+    """Draw traces of the file or survey PATH: time downwards, one column per trace.
+
+    \b
+    Examples:
+      seisproc plot stack.seis
+      seisproc plot line.seis --gather cdp=400 --gather cdp=410 --style wiggle
+      seisproc plot shots.sgy --rows 0:96 --out first.png
+    """
+    if gathers and rows:
+        raise UsageError("give --gather or --rows, not both")
+    picture = out or Path(f"{path.stem}.png")
+    if os.path.lexists(picture) and not replace:
+        raise OutputExists(f"{picture} exists; choose another --out, or --replace it")
+    survey = open_survey(path)
+    panels = _panels(survey, path.name, gathers, rows)
+    word = axis or _axis_of(panels[0][1])
+    panels = [(title, _ordered(gather, word) if gathers else gather) for title, gather in panels]
+    _save(panels, picture, word=word, style=style, clip_percent=clip)
+    count = sum(gather.n_traces for _, gather in panels)
+    if as_json:
+        output.document({"path": str(picture), "traces": count, "axis": word})
+    else:
+        output.show(f"{picture}: {count} traces along {word}")
+
+
+def _panels(survey: Survey, name: str, gathers: tuple[str, ...], rows: str | None) -> list[tuple[str, Gather]]:
+    """Title and traces of each panel."""
+    if gathers:
+        return [(output.clean(text), survey.read(_matching(survey, text))) for text in gathers]
+    chosen = rows_of(rows or f"0:{_MOST_TRACES}", survey.n_traces)
+    if chosen.stop - chosen.start < survey.n_traces:
+        output.remark(f"drawing {chosen.stop - chosen.start:,} of {survey.n_traces:,} traces; --rows chooses others")
+    return [(output.clean(name), survey.read(chosen))]
+
+
+def _matching(survey: Survey, text: str) -> Any:
+    """Rows whose header words have the values of ``word=value,word=value``."""
+    import numpy as np
+
+    headers = survey.headers()
+    keep = np.ones(survey.n_traces, bool)
+    for condition in text.split(","):
+        word, equals, value = condition.partition("=")
+        try:
+            wanted = float(value)
+        except ValueError:
+            raise UsageError(f"--gather {text}: write word=value, e.g. cdp=400") from None
+        if not equals:
+            raise UsageError(f"--gather {text}: write word=value, e.g. cdp=400")
+        keep &= headers.column(word.strip()) == wanted
+    found = np.flatnonzero(keep)
+    if not found.size:
+        raise UsageError(f"no trace has {text} (seisproc headers --stats shows the ranges)")
+    if found.size > _MOST_TRACES:
+        raise UsageError(f"{found.size} traces have {text}; at most {_MOST_TRACES} are drawn: name more words")
+    return found
+
+
+def _axis_of(gather: Gather) -> str:
+    """The first of the usual words that tells the traces apart."""
+    import numpy as np
+
+    present = [word for word in _AXES if word in gather.headers]
+    varies = [word for word in present if 2 * len(np.unique(gather.headers.column(word))) >= gather.n_traces]
+    if not present:
+        raise UsageError("name a header word for the horizontal axis with --axis")
+    return (varies or present)[0]
+
+
+def _ordered(gather: Gather, word: str) -> Gather:
+    """The traces by increasing header word."""
+    import attrs
+    import numpy as np
+
+    order = np.argsort(gather.headers[word], kind="stable")
+    return attrs.evolve(gather, headers=gather.headers.take(order), traces=gather.traces[order], raw_samples=None)
+
+
+def _save(panels: list[tuple[str, Gather]], picture: Path, **how: Any) -> None:
+    """Draw beside the picture and rename, so that a failure leaves no half of one."""
+    from seisproc_terminal.figures import save_figure
+
+    if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise UsageError(f"{picture}: a picture's name ends in .png, .pdf or .svg")
+    fresh = picture.with_name(f".{picture.stem}.{os.getpid()}{picture.suffix}")
+    try:
+        save_figure(panels, fresh, **how)
+        os.replace(fresh, picture)
+    except BaseException as error:
+        with suppress(OSError):
+            fresh.unlink()
+        if isinstance(error, OSError):
+            raise StorageError.from_os(error, f"cannot write {picture}") from error
+        raise

@@ -1,0 +1,156 @@
+"""``seisproc run``: a flow file, carried out or only planned."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seisproc_core.errors import UsageError
+from seisproc_terminal import output
+from seisproc_terminal.formats import format_for
+from seisproc_terminal.options import json_option, output_options, worker_options
+
+if TYPE_CHECKING:
+    from seisproc_core.processing.flow import Flow
+    from seisproc_core.processing.planning import Plan, StagePlan
+
+
+@click.command(short_help="Run a flow.")
+@click.argument("flow", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="STEP.PARAMETER=VALUE",
+              help="Change a parameter of a step (or of source or sink). May be repeated.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="Write here, instead of where the flow says.")
+@click.option("--dry-run", is_flag=True, help="Check the flow and show its plan; write nothing.")
+@output_options
+@worker_options
+@json_option
+def command(
+    flow: Path,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    dry_run: bool,
+    replace: bool,
+    resume: bool,
+    discard: bool,
+    executor: str | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Run the flow file FLOW (TOML: a source, steps, a sink).
+
+    Everything is checked before the first sample is read. The output appears when it is whole; after a Ctrl-C, a
+    crash or a full disk, `seisproc resume OUT` (or the same command with --resume) goes on where it stopped.
+
+    \b
+    Examples:
+      seisproc run stack.toml
+      seisproc run stack.toml --set agc.window_ms=300 --out stack300.seis
+      seisproc run stack.toml --dry-run
+    """
+    from seisproc_terminal.jobs import report, run_job
+
+    loaded = _load(flow, overrides, out)
+    if dry_run:
+        _show_plan(loaded, replace or resume, as_json)
+        return
+    outcome = run_job(
+        lambda engine: engine.submit(loaded, replace=replace, resume=resume, discard=discard),
+        executor=executor,
+        workers=workers,
+        as_json=as_json,
+    )
+    assert outcome is not None
+    report(outcome, as_json)
+
+
+def _load(path: Path, overrides: tuple[str, ...], out: Path | None) -> Flow:
+    import attrs
+
+    from seisproc_core.processing.flow import Flow
+
+    flow = Flow.load(path, overrides)
+    if out is not None:
+        sink = attrs.evolve(flow.sink, storage=format_for(out, flow.sink.storage), path=os.path.abspath(out))
+        flow = attrs.evolve(flow, sink=sink)
+    if flow.sink.storage == "memory":
+        raise UsageError(f"flow {flow.name}: [sink] needs a format on disk, or give --out NAME.seis")
+    return flow
+
+
+def _show_plan(flow: Flow, may_exist: bool, as_json: bool) -> None:
+    from seisproc_core.jobs.workfolder import check_target
+    from seisproc_core.plugins import registry
+    from seisproc_core.processing.planning import plan_flow
+
+    known = registry()
+    survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
+    plan = plan_flow(flow, known, survey)
+    check_target(Path(flow.sink.path), list(flow.source.paths), replace=may_exist)
+    content = _plan_facts(flow, plan)
+    if as_json:
+        output.document(content)
+        return
+    output.show(f"{flow.name}: {', '.join(flow.source.paths)} -> {flow.sink.path}")
+    for note in plan.notes:
+        output.remark(f"note: {note}")
+    for number, stage in enumerate(content["stages"], 1):
+        output.show(
+            f"stage {number} of {len(content['stages'])}: {stage['traces_in']:,} traces in, "
+            f"{stage['traces_out']:,} out of {stage['samples']} samples; {stage['segments']} segments, "
+            f"about {output.size(stage['bytes_per_worker'])} per worker"
+        )
+        rows = [(step["use"], step["backend"], step["text"]) for step in stage["steps"]]
+        output.table(("step", "runs as", "parameters"), rows, indent="  ")
+
+
+def _plan_facts(flow: Flow, plan: Plan) -> dict[str, Any]:
+    return {
+        "name": flow.name,
+        "inputs": list(flow.source.paths),
+        "output": flow.sink.path,
+        "notes": list(plan.notes),
+        "stages": [_stage_facts(stage) for stage in plan.stages],
+    }
+
+
+def _stage_facts(stage: StagePlan) -> dict[str, Any]:
+    sampling = stage.output.sampling
+    steps = [
+        {
+            "use": step.use,
+            "parameters": dict(step.parameters),
+            "backend": ", ".join(sorted(set(step.kernels.values()))) or "reference",
+            "text": " ".join(f"{key}={_short(value)}" for key, value in step.parameters.items()),
+        }
+        for step in stage.steps
+    ]
+    return {
+        "steps": steps,
+        "traces_in": stage.traces_in,
+        "traces_out": stage.output.n_traces,
+        "samples": sampling.count,
+        "interval_ms": sampling.interval_s * 1e3,
+        "start_ms": sampling.start_s * 1e3,
+        "segments": stage.n_segments,
+        "segment_rows": stage.segment_rows,
+        "bytes_per_worker": _bytes_per_worker(stage),
+    }
+
+
+def _bytes_per_worker(stage: StagePlan) -> int:
+    """Estimate: the rows of a segment and their encoded form, and input and output of a batch."""
+    import numpy as np
+
+    from seisproc_core.processing.planning import BATCH_BYTES
+
+    row = 4 * stage.output.sampling.count + stage.output.raw_header_bytes
+    largest = 1 if stage.in_starts is None else int(np.diff(stage.in_starts).max())
+    return 2 * min(stage.segment_rows, stage.output.n_traces) * row + 3 * max(BATCH_BYTES, largest * row)
+
+
+def _short(value: object) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

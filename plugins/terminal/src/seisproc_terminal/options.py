@@ -1,0 +1,88 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from seisproc_core.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _or_of_group(ctx: click.Context, option: click.Parameter, value: bool) -> bool:
+    """`seisproc jobs --json list` means the same as `seisproc jobs list --json`."""
+    return value or bool(ctx.parent and ctx.parent.params.get("as_json"))
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_or_of_group, help="Print one JSON document on stdout, and no progress."
+)
+
+_READING = (
+    click.option("--kind", type=click.Choice(["segy", "su"]), help="What the files are, where detection errs."),
+    click.option("--endian", type=click.Choice(["big", "little"]), help="Byte order, where detection errs."),
+    click.option("--format", type=int, metavar="CODE", help="Sample format code, where the file says wrongly."),
+    click.option("--samples", type=click.IntRange(1), help="Samples per trace, where the file says wrongly."),
+    click.option("--interval-us", type=float, help="Sample interval in microseconds, whatever the file says."),
+    click.option("--text-encoding", type=click.Choice(["ebcdic", "ascii"]), help="Encoding of the text header."),
+    click.option("--lenient", is_flag=True, help="Accept files with a damaged end: take the whole traces."),
+)
+
+
+def reading_options(command: Command) -> Command:
+    """How to read a SEG-Y or SU file where detection is to be overruled; collect them with `given`."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in values.items() if value is not None and value is not False}
+
+
+def worker_options(command: Command) -> Command:
+    """Where a job runs: ``executor``, ``workers``."""
+    command = click.option("--workers", type=click.IntRange(1, 255), help="Workers to run on.  [default: one per CPU]")(
+        command
+    )
+    return click.option("--executor", metavar="ID", help="What runs the work: processes, in-process, ...")(command)
+
+
+def output_options(command: Command) -> Command:
+    """What to do with an output or an unfinished output that is there: ``replace``, ``resume``, ``discard``."""
+    command = click.option(
+        "--discard", is_flag=True, help="Throw away an unfinished output of an earlier, different job."
+    )(command)
+    command = click.option(
+        "--resume", is_flag=True, help="Go on where the same job stopped; do nothing if it is done."
+    )(command)
+    return click.option("--replace", is_flag=True, help="Replace an existing output, once the new one is whole.")(
+        command
+    )
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Header words from ``a,b``."""
+    from seisproc_core.data.words import canonical
+
+    names = tuple(canonical(name.strip()) for name in text.split(",") if name.strip())
+    if not names:
+        raise UsageError(f"'{text}' names no header word; write word,word")
+    return names
+
+
+def rows_of(text: str, count: int) -> slice:
+    """Rows ``first:end`` (or one row) of `count`, as Python counts them."""
+    first, colon, end = text.partition(":")
+    try:
+        low = int(first) if first else 0
+        high = (int(end) if end else count) if colon else low + 1
+    except ValueError:
+        raise UsageError(f"--rows {text}: write first:end, e.g. 0:20") from None
+    if not 0 <= low < min(high, count):
+        raise UsageError(f"--rows {text}: there are rows 0:{count}")
+    return slice(low, min(high, count))
