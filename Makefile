@@ -4,8 +4,8 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 PACKAGES := seisproc seisproc_core seisproc_joblib seisproc_jobstore seisproc_numba seisproc_processes seisproc_segy \
             seisproc_signal seisproc_terminal seisproc_velocity seisproc_zarr
-# With a Rust toolchain the native SEG-Y reader is built; without one the slower NumPy reader does its work.
-CARGO := $(shell command -v cargo 2>/dev/null)
+# With Rust 1.88 or newer the native SEG-Y reader is built; without it the slower NumPy reader does its work.
+CARGO := $(shell cargo --version 2>/dev/null | awk '{split($$2, v, "."); if (v[1] > 1 || v[2] >= 88) print "cargo"}')
 NATIVE := $(if $(CARGO),--extra native)
 
 export UV_PYTHON_DOWNLOADS = never
@@ -32,7 +32,7 @@ $(UV):
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 setup: $(UV)
-	@$(if $(CARGO),,echo "No Rust toolchain found: using the NumPy SEG-Y reader instead of the native one.")
+	@$(if $(CARGO),,echo "No Rust 1.88 or newer found: using the NumPy SEG-Y reader instead of the native one.")
 	$(UV) sync --quiet --locked --compile-bytecode --python $(PYTHON) $(NATIVE)
 
 demo: setup

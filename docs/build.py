@@ -1,0 +1,157 @@
+"""Make the documentation: reference pages from what is installed, then HTML with Sphinx.
+
+``python docs/build.py`` writes ``docs/reference/`` and ``docs/_build/``; ``--reference FOLDER`` writes only the
+reference pages, into that folder, and needs no Sphinx. Every installed plugin is covered, your own included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from seisproc_core.data.words import DEAD_REASONS, OWN_WORDS, STANDARD
+from seisproc_core.plugins import Described, Registry, registry
+from seisproc_terminal.commands.processors_command import example, parameter_row
+
+HERE = Path(__file__).parent
+_MARKUP = re.compile(r"(`+[^`]*`+)|([\\*_<>\[\]$#|])")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--reference", type=Path, metavar="FOLDER", help="write only the reference pages, there")
+    wanted: Path | None = parser.parse_args().reference
+    write_reference(wanted or HERE / "reference", registry())
+    if wanted is not None:
+        return 0
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+    code = subprocess.run([*command, str(HERE), str(HERE / "_build")], check=False).returncode
+    if code == 0:
+        sys.stdout.write(f"{HERE / '_build' / 'index.html'}\n")
+    return code
+
+
+def write_reference(folder: Path, known: Registry) -> None:
+    """Write one page per processor, one of all commands, one of header words and one of plugins."""
+    (folder / "processors").mkdir(parents=True, exist_ok=True)
+    entries = known.of("processors")
+    wanted = {folder / "processors" / f"{entry.id}.md" for entry in entries}
+    for old in set((folder / "processors").glob("*.md")) - wanted:
+        old.unlink()
+    for entry in entries:
+        _write(folder / "processors" / f"{entry.id}.md", processor_page(entry))
+    _write(folder / "processors.md", processors_page(entries))
+    _write(folder / "commands.md", commands_page(known))
+    _write(folder / "headers.md", headers_page())
+    _write(folder / "plugins.md", plugins_page(known))
+
+
+def processor_page(entry: Described) -> Iterator[str]:
+    """What a processor does, its parameters, and a step to copy."""
+    schema = entry.spec["schema"]
+    yield f"# {entry.id}"
+    yield f"*Works on one {entry.spec['scope']} at a time; from {entry.distribution}, version {entry.spec['version']}.*"
+    yield from map(markdown, entry.spec["doc"].split("\n\n"))
+    if schema["properties"]:
+        yield "## Parameters"
+        head = ("parameter", "type", "default", "unit", "range", "what it is")
+        rows = [parameter_row(name, item, name in schema["required"]) for name, item in schema["properties"].items()]
+        yield table(head, [(f"`{row[0]}`", *map(str, row[1:])) for row in rows])
+    else:
+        yield "It has no parameters."
+    yield "## In a flow"
+    yield fenced("toml", "\n".join(example(entry.id, schema)))
+
+
+def processors_page(entries: list[Described]) -> Iterator[str]:
+    yield "# Processors"
+    yield "The steps a flow may use. `sort` is one more: it belongs to the flow itself (see the processing guide)."
+    head = ("processor", "works on", "from", "what it does")
+    yield table(
+        head, [(f"[{e.id}](processors/{e.id}.md)", e.spec["scope"], e.distribution, e.spec["summary"]) for e in entries]
+    )
+    yield fenced("{toctree}", "\n".join([":hidden:", "", *(f"processors/{e.id}" for e in entries)]))
+
+
+def commands_page(known: Registry) -> Iterator[str]:
+    """The help of every command, as `--help` prints it."""
+    yield "# Commands"
+    yield "What `seisproc COMMAND --help` prints. Exit codes: [safety](../safety.md)."
+    top = click.Context(click.Group("seisproc"), info_name="seisproc", help_option_names=["-h", "--help"])
+    for entry in known.of("commands"):
+        yield from _command(known.load("commands", entry.id), entry.id, top, "##")
+
+
+def _command(command: click.Command, name: str, parent: click.Context, level: str) -> Iterator[str]:
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
+    yield f"{level} {context.command_path}"
+    yield fenced("text", command.get_help(context))
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found is not None:
+                yield from _command(found, child, context, level + "#")
+
+
+def headers_page() -> Iterator[str]:
+    yield "# Header words"
+    yield (
+        "One name each; the SU key (and segyio's name) is understood everywhere too. `rule` says what a word becomes "
+        "when several traces make one: `same` keeps a value on which all agree and writes 0 otherwise."
+    )
+    head = ("word", "SEG-Y bytes", "type", "SU key", "kind", "rule")
+    rows = [(f"`{w.name}`", str(w.byte), w.type, w.su, w.kind, w.combine) for w in STANDARD.values()]
+    yield table(head, rows)
+    yield "Words of seisproc's own, on every trace:"
+    yield table(("word", "type", "rule"), [(f"`{w.name}`", w.type, w.combine) for w in OWN_WORDS])
+    yield "`dead`: " + "; ".join(f"{code} {reason}" for code, reason in DEAD_REASONS.items()) + "."
+
+
+def plugins_page(known: Registry) -> Iterator[str]:
+    yield "# Installed plugins"
+    yield "Of the environment this page was made in."
+    rows = []
+    for plugin in known.plugins:
+        mine = [e for e in known.entries if e.distribution == plugin.distribution and e.kind != "processors"]
+        count = sum(e.distribution == plugin.distribution for e in known.of("processors"))
+        parts = [f"{count} processors"] if count else []
+        parts += [f"{e.kind.replace('_', ' ').removesuffix('s')} {e.id}" for e in mine]
+        rows.append((plugin.distribution, plugin.version, plugin.error or ", ".join(parts)))
+    yield table(("distribution", "version", "provides"), rows)
+
+
+def markdown(text: str) -> str:
+    """Plain text of a docstring as Markdown: what stands in backquotes stays, the rest means nothing special."""
+    return _MARKUP.sub(lambda found: found[1] or "\\" + found[2], text)
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table; text that could be taken for markup is escaped, except in cells that are code or a link."""
+    lines = [head, tuple("---" for _ in head), *(tuple(map(_cell, row)) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text if re.fullmatch(r"`\w+`|\[\w+\]\([\w/.-]+\)", text) else markdown(text)
+
+
+def fenced(language: str, text: str) -> str:
+    fence = "`" * (2 + max([1, *(len(run) for run in re.findall("`+", text))]))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _write(path: Path, blocks: Iterator[str]) -> None:
+    """A page, left alone when it would not change, so that Sphinx makes only what is new."""
+    text = "\n\n".join(blocks) + "\n"
+    if not path.is_file() or path.read_text("utf-8") != text:
+        path.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
