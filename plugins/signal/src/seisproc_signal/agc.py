@@ -12,7 +12,7 @@ from seisproc_core.errors import Cancelled
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal.windows import live_window, nearest_sample
+from seisproc_signal.windows import nearest_sample
 
 ROWS = 64  # traces between two looks at the cancel flag: milliseconds, and work arrays that stay in cache
 GAUSSIAN_CUT = 3.8090232  # the Gaussian has fallen to 5e-7 at half a window
@@ -50,7 +50,7 @@ class Agc(Processor):
             raise self.bad("window_ms", f"must span at least two samples ({least:g} ms), not {self.window_ms:g} ms")
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        first, end = live_window(batch)
+        first, end = batch.live_window
         half = self._half_window(batch)
         out = context.empty(batch.traces.shape)
         if self.kind == "rms":

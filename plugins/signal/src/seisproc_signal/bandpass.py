@@ -12,7 +12,6 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal.windows import live_window
 
 ROWS = 32  # traces between two looks at the cancel flag; their spectra stay in cache
 TAIL = 1e-5  # part of the impulse response's rms that may lie beyond its effective length
@@ -49,7 +48,7 @@ class _ZeroPhase(Processor):
         transfer = self.transfer(batch.n_samples, batch.sampling.interval_s)
         out = context.empty(batch.traces.shape)
         filter_traces(batch.traces, transfer, out, context)
-        mute_outside(out, *live_window(batch))
+        mute_outside(out, *batch.live_window)
         return batch.with_traces(out)
 
     def below_nyquist(self, name: str, frequency_hz: float, layout: Layout) -> None:

@@ -11,7 +11,7 @@ from seisproc_core.data.headers import Headers
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal.windows import live_window, with_live_words
+from seisproc_signal.windows import with_live_words
 
 
 @processor("combine", scope="gather")
@@ -54,7 +54,7 @@ class Combine(Processor):
         headers = _combined(with_live_words(batch))
         layout = batch.layout.one_trace_per_gather(headers)
         weight = np.ones(batch.n_traces) if self.weight is None else batch.headers[self.weight].astype(np.float64)
-        first, end = live_window(batch)
+        first, end = batch.live_window
         weighted = context.empty(batch.traces.shape)
         np.multiply(batch.traces, weight.astype(np.float32)[:, None], out=weighted)
         mute_outside(weighted, first, end)
@@ -80,7 +80,7 @@ def _combined(layout: Layout) -> Headers:
     starts = _starts(layout)
     if not len(starts):
         return combined
-    first, end = live_window(layout)
+    first, end = layout.live_window
     live = end > first
     low = np.minimum.reduceat(np.where(live, first, layout.n_samples), starts)
     high = np.maximum.reduceat(np.where(live, end, 0), starts)

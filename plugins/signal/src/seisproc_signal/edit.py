@@ -13,7 +13,7 @@ from seisproc_core.data.words import DEAD
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal.windows import live_window, with_live_words
+from seisproc_signal.windows import with_live_words
 
 KILLED = 4  # the reason "killed by a step" in the header dictionary
 
@@ -73,7 +73,7 @@ class Kill(_ByRange):
         headers = layout.headers
         killed = self._matches(headers)
         dead = headers.column(DEAD) if DEAD in headers else np.zeros(len(headers), np.uint8)
-        first, end = live_window(layout)
+        first, end = layout.live_window
         flagged = headers.with_columns(**{DEAD: np.where(killed & (dead == 0), np.uint8(KILLED), dead)})
         return flagged.with_live_window(first, np.where(killed, first, end))
 

@@ -11,7 +11,7 @@ from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal.windows import Curves, key_of, key_problem, live_window, source_times
+from seisproc_signal.windows import Curves, key_of, key_problem, source_times
 
 KEYS = ("cdp", "field_record", "inline", "crossline")
 
@@ -42,7 +42,7 @@ class Gain(Processor):
     )
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        first, end = live_window(batch)
+        first, end = batch.live_window
         out = context.empty(batch.traces.shape)
         np.multiply(batch.traces + np.float32(self.bias) if self.bias else batch.traces, self._by_time(batch), out=out)
         mute_outside(out, first, end)
@@ -86,7 +86,7 @@ class TraceBalance(Processor):
     quantile: float = param(0.99, help="For kind quantile: which one, 1 is the maximum.", above=0, maximum=1)
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        first, end = live_window(batch)
+        first, end = batch.live_window
         out = context.empty(batch.traces.shape)
         np.copyto(out, batch.traces)
         mute_outside(out, first, end)
@@ -141,7 +141,7 @@ class Spreading(Processor):
             layout.headers[key]
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        first, end = live_window(batch)
+        first, end = batch.live_window
         times = np.maximum(source_times(batch.sampling), 0)
         factor, row = np.ones((1, len(times))), np.zeros(batch.n_traces, np.int64)
         if self.velocity is not None:

@@ -12,7 +12,7 @@ from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal.windows import Curves, key_of, key_problem, live_window, nearest_sample, with_live_words
+from seisproc_signal.windows import Curves, key_of, key_problem, nearest_sample, with_live_words
 
 KEYS = ("cdp", "field_record", "source_station", "inline", "crossline")
 
@@ -53,7 +53,7 @@ class Mute(Processor):
         return with_live_words(layout)
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        first, end = live_window(batch)
+        first, end = batch.live_window
         ramp = _ramp(self.taper_ms, batch.sampling)
         edge = _sample_of(self._times(batch), batch.sampling)
         out = context.empty(batch.traces.shape)
@@ -125,7 +125,7 @@ class SurgicalMute(Processor):
         _scale_samples(out, start + length, ramp)
         sample = np.arange(batch.n_samples)
         out[(sample >= start[:, None]) & (sample < (start + length)[:, None])] = 0
-        mute_outside(out, *live_window(batch))
+        mute_outside(out, *batch.live_window)
         return batch.with_traces(out)
 
 

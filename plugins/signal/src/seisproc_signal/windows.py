@@ -10,7 +10,6 @@ import numpy as np
 from seisproc_core.data.gather import Layout
 from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.tables import Table
-from seisproc_core.data.words import DEAD
 
 
 def source_times(sampling: Sampling) -> np.ndarray:
@@ -25,17 +24,9 @@ def nearest_sample(samples: np.ndarray) -> np.ndarray:
     return np.floor(samples + (0.5 + 1e-6)).astype(np.int64)
 
 
-def live_window(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """First live sample and one past the last, int64 ``(n_traces,)`` each, inside the trace; empty for dead traces."""
-    first, end = (np.clip(edge, 0, layout.n_samples) for edge in layout.live_window)
-    if DEAD in layout.headers:
-        end = np.where(layout.headers.column(DEAD) != 0, first, end)
-    return first, end
-
-
 def with_live_words(layout: Layout) -> Layout:
     """The layout with the words of live windows, for steps that write them."""
-    return attrs.evolve(layout, headers=layout.headers.with_live_window(*live_window(layout)))
+    return attrs.evolve(layout, headers=layout.headers.with_live_window(*layout.live_window))
 
 
 @attrs.frozen(eq=False)

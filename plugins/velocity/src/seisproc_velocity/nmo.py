@@ -17,7 +17,6 @@ from seisproc_core.processing.processor import Processor, processor
 from seisproc_velocity.functions import Lateral, knots, slowness_squared
 from seisproc_velocity.moveout import Moveout
 from seisproc_velocity.sinc import Interpolation, operators
-from seisproc_velocity.windows import live_window
 
 
 @processor("nmo", scope="trace", kernels=("nmo",))
@@ -81,7 +80,7 @@ class Nmo(Processor):
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         moveout, function = self._moveout(batch)
-        first, end = live_window(batch)
+        first, end = batch.live_window
         out = context.empty(batch.traces.shape)
         offset = np.abs(batch.headers["offset"]).astype(np.float64)
         window = context.kernel("nmo")(batch.traces, first, end, offset, function, moveout, out, context.flag)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from seisproc_core.data.gather import Gather
-from seisproc_velocity.windows import live_samples, live_window
+from seisproc_velocity.windows import live_samples
 
 
 def semblance(gather: Gather, *, window_ms: float = 40.0) -> np.ndarray:
@@ -32,7 +32,7 @@ def semblance(gather: Gather, *, window_ms: float = 40.0) -> np.ndarray:
     half = _half_window(window_ms, gather.sampling.interval_s)
     made = np.zeros((gather.n_gathers, gather.n_samples))
     for row, one in enumerate(gather.split()):
-        live = live_samples(*live_window(one), one.n_samples)
+        live = live_samples(*one.live_window, one.n_samples)
         made[row] = _ratio(np.where(live, one.traces, 0.0).astype(np.float64), live, half, half + 1)
     return made
 
@@ -99,7 +99,7 @@ def _half_window(window_ms: float, interval_s: float) -> int:
 def _flattened(gather: Gather, delay: np.ndarray, stretch: float, su: bool) -> tuple[np.ndarray, np.ndarray]:
     """Traces after NMO and which of their samples count; `delay` is x/v in seconds, ``(n_traces, 1)``."""
     sampling = gather.sampling
-    first, end = live_window(gather)
+    first, end = gather.live_window
     t0 = sampling.times()
     position = (np.sqrt(t0**2 + delay**2) - sampling.start_s) / sampling.interval_s
     # t0/t, which is dt/dt0 where v is constant, reaches its limit here:

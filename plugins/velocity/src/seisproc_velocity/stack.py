@@ -14,7 +14,7 @@ from seisproc_core.errors import Cancelled
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_velocity.windows import live_samples, live_window
+from seisproc_velocity.windows import live_samples
 
 BLOCK = 256  # traces summed at once
 MEDIAN_BLOCK = 1 << 19  # samples ranked at once: tens of milliseconds between looks at the flag
@@ -57,7 +57,7 @@ class Stack(Processor):
         return layout.one_trace_per_gather(_combined(layout, none, none, none))
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        first, end = live_window(batch)
+        first, end = batch.live_window
         n_out = int(np.count_nonzero(np.diff(batch.gather_starts)))
         out = context.empty((n_out, batch.n_samples))
         if self.method == "median":
