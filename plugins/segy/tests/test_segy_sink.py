@@ -294,7 +294,7 @@ def test_killed_traces_are_marked(
 
 def test_shards(storage: SegyStorage) -> None:
     gather = make_gather(np.zeros((1, 1000)))
-    for count, shard_bytes in ((1, 1 << 20), (10**5, 6_625_000), (10**8, 32 << 20)):
+    for count, shard_bytes in ((1, 1 << 20), (10**5, 6_625_000), (10**8, 16 << 20)):
         sink = storage.sink(attrs.evolve(plan_for(gather), n_traces=count))
         assert sink.shard_rows == shard_bytes // 4240 and sink.file_bytes == HEAD + count * 4240
     long = storage.sink(attrs.evolve(plan_for(gather), sampling=Sampling(0.0, 1e-3, 60_000), n_traces=9))

@@ -41,7 +41,7 @@ def _put(root: Path, pieces: list[Piece]) -> dict[str, list[int]]:
 
 
 def _seal(root: Path, listed: dict[str, list[int]]) -> None:
-    digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps({"pieces": listed}, sort_keys=True).encode()).hexdigest()
     (root / "manifest.json").write_text(json.dumps({"pieces": listed, "root": digest}))
 
 

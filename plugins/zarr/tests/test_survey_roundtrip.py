@@ -266,11 +266,11 @@ def _grid(n_traces: int, n_samples: int, **options: Any) -> tuple[int, int]:
 
 
 def test_the_grid_follows_from_the_plan() -> None:
-    assert _grid(2_000_000, 1500) == (64, 11136)  # 64 MiB shards at most
+    assert _grid(2_000_000, 1500) == (64, 2752)  # 16 MiB shards at most
     assert _grid(20_000, 1500) == (64, 256)  # a sixty-fourth would be 312 traces
     assert _grid(200, 1500) == (64, 128)  # 1 MiB at least
     assert _grid(5, 10) == (8, 8)
-    assert _grid(10_000, 100_000) == (1, 156)  # chunks of 512 KiB at most
+    assert _grid(10_000, 100_000) == (1, 41)  # chunks of 512 KiB at most
     assert _grid(100, 1_000_000) == (1, 1)
     assert _grid(1000, 100, shard_traces=3) == (2, 4)
     assert _grid(1000, 100, shard_traces=100) == (64, 128)

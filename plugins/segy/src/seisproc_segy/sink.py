@@ -55,7 +55,7 @@ class SegySink:
         self._suffix = self._make_suffix()
         self._stride = self._header_bytes + self._sampling.samples * SAMPLE_BYTES[self._format]
         body = plan.n_traces * self._stride
-        self.shard_rows = max(1, min(max(body // 64, 1 << 20), 32 << 20) // self._stride)
+        self.shard_rows = max(1, min(max(body // 64, 1 << 20), 16 << 20) // self._stride)
         self.file_bytes: int | None = len(self._prefix) + body + len(self._suffix)
 
     # ---------------------------------------------------------------------------------------------- what to write

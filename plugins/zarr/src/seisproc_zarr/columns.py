@@ -19,7 +19,7 @@ LZ4_RATIO = 256  # LZ4 cannot shrink anything further than this
 
 def encode_table(columns: Mapping[str, np.ndarray]) -> memoryview:
     """A Parquet file of these columns, none nullable; equal columns give equal bytes."""
-    arrays = [pa.array(np.ascontiguousarray(values)) for values in columns.values()]
+    arrays = [_array(np.ascontiguousarray(values)) for values in columns.values()]
     fields = [pa.field(name, array.type, nullable=False) for name, array in zip(columns, arrays, strict=True)]
     out = pa.BufferOutputStream()
     # Plain LZ4 pages: dictionary pages take twice the time to write and do not get smaller.
@@ -33,6 +33,11 @@ def encode_table(columns: Mapping[str, np.ndarray]) -> memoryview:
         write_page_checksum=True,
     )
     return memoryview(out.getvalue()).cast("B")
+
+
+def _array(values: np.ndarray) -> Any:
+    """The values as an Arrow array, without `pa.array`, which imports pandas wherever that is installed."""
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 
 class HeaderReader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -116,6 +117,12 @@ class Folder:
         if not sound:
             raise Damaged(f"{self.path}: {MANIFEST} is not a manifest of a survey; run: seisproc verify {self.path}")
         return pieces, seal
+
+    def root_hash(self) -> str:
+        """The root hash that the manifest should have: over everything else in it."""
+        plain = json.loads(Path(self.root, MANIFEST).read_bytes())  # its size was looked at when it was first read
+        rest = {key: value for key, value in plain.items() if key != "root"}
+        return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
     def has(self, key: str) -> bool:
         """Whether the survey has a file: by the manifest, or on disk where there is none."""

@@ -22,7 +22,7 @@ from seisproc_core.data.words import canonical
 FORMAT = 1
 MAX_CHUNK_ROWS = 64
 MAX_CHUNK_BYTES = 512 << 10
-MIN_SHARD_BYTES, MAX_SHARD_BYTES = 1 << 20, 64 << 20
+MIN_SHARD_BYTES, MAX_SHARD_BYTES = 1 << 20, 16 << 20
 SHARDS_AIMED_AT = 64
 CRC_BYTES = 4
 MISSING = 2**64 - 1  # offset and length, in a shard's index, of a chunk that is not stored

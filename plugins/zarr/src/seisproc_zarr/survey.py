@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seisproc_zarr.columns import HeaderReader
     from seisproc_zarr.gather_index import GatherIndex
 
-SMALL_BYTES = 64 << 20  # of header records: up to here one pass over them beats a file for every shard and word
+SMALL_BYTES = 16 << 20  # of header records: up to here one pass over them beats a file for every shard and word
 
 
 class StoredSurvey:

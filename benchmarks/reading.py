@@ -1,0 +1,93 @@
+"""Reading SEG-Y: all samples, and header words of every trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import segyio
+
+from benchmarks.harness import Row, Work, against, at_least, at_most, interleave
+from benchmarks.workspace import FILE_HEADER, Workspace, copy, trace_record
+from seisproc_core.data.words import STANDARD
+from seisproc_segy.backend import default_backend
+
+CHUNK = 2000  # traces decoded at once: 8 MB
+EIGHT = ("field_record", "channel", "cdp", "offset", "source_x", "source_y", "receiver_x", "receiver_y")
+
+
+def decode(space: Workspace) -> Iterator[Row]:
+    """All samples of file A as float32, chunk by chunk."""
+    path = space.file_a
+    target = space.folder / "copy.sgy"
+    works = {
+        "one": Work(lambda: _decode(path, 1)),
+        "two": Work(lambda: _decode(path, 2)),
+        "segyio": Work(lambda: _decode_segyio(path, mapped=False)),
+        "mapped": Work(lambda: _decode_segyio(path, mapped=True)),
+        "cp": Work(lambda: copy(path, target), lambda: space.fresh(target.name)),
+    }
+    seconds = interleave(works, space.rounds)
+    space.fresh(target.name)
+    one, amount = seconds["one"], (path.stat().st_size / 1e6, "MB")
+    yield against("decode, 1 thread", one, "segyio in chunks", seconds["segyio"], goal=at_most(0.45), amount=amount)
+    yield against("decode, 1 thread", one, "segyio, mmap", seconds["mapped"], amount=amount)
+    yield against("decode, 1 thread", one, "cp", seconds["cp"], goal=at_most(1.0), amount=amount)
+    speedup = tuple(one / seconds["two"])
+    two = against("", seconds["two"], "1 thread", one, amount=amount)
+    yield Row(what="decode, 2 threads: speed-up", ours=two.ours, peer=two.peer, values=speedup, goal=at_least(1.7))
+
+
+def _decode(path: Path, threads: int) -> None:
+    file = default_backend().SegyFile.open(path)
+    buffer = np.empty((CHUNK, file.samples), np.float32)
+    for start in range(0, file.traces, CHUNK):
+        stop = min(start + CHUNK, file.traces)
+        file.read(start, stop, traces=buffer[: stop - start], threads=threads)
+
+
+def _decode_segyio(path: Path, *, mapped: bool) -> None:
+    with segyio.open(path, ignore_geometry=True) as file:
+        if mapped:
+            file.mmap()
+        for start in range(0, file.tracecount, CHUNK):
+            file.trace.raw[start : start + CHUNK]
+
+
+def headers(space: Workspace) -> Iterator[Row]:
+    """Eight header words of every trace of file A as native integers."""
+    path = space.file_a
+    ours, mapped = _columns(path), _columns_memmap(path)
+    if not all(np.array_equal(a, b) for a, b in zip(ours, mapped, strict=True)):
+        raise AssertionError("header words differ from those of the memory map")
+    works = {
+        "ours": Work(lambda: _columns(path)),
+        "memmap": Work(lambda: _columns_memmap(path)),
+        "segyio": Work(lambda: _columns_segyio(path)),
+    }
+    seconds = interleave(works, space.rounds)
+    amount = (len(ours[0]), "traces")
+    yield against(
+        "8 header words", seconds["ours"], "numpy memmap", seconds["memmap"], goal=at_most(1.2), amount=amount
+    )
+    yield against("8 header words", seconds["ours"], "segyio attributes", seconds["segyio"], amount=amount)
+
+
+def _columns(path: Path) -> list[np.ndarray]:
+    file = default_backend().SegyFile.open(path)
+    fields = [(STANDARD[name].byte, STANDARD[name].type) for name in EIGHT]
+    columns: list[np.ndarray] = file.columns(fields, 0, file.traces)
+    return columns
+
+
+def _columns_memmap(path: Path) -> list[np.ndarray]:
+    with path.open("rb") as file:
+        samples = int.from_bytes(file.read(FILE_HEADER)[3220:3222], "big")
+    traces = np.memmap(path, trace_record(samples), "r", FILE_HEADER)
+    return [traces[name].astype(traces.dtype[name].newbyteorder("=")) for name in EIGHT]
+
+
+def _columns_segyio(path: Path) -> list[np.ndarray]:
+    with segyio.open(path, ignore_geometry=True) as file:
+        return [file.attributes(STANDARD[name].byte)[:] for name in EIGHT]
