@@ -19,7 +19,7 @@ from seisproc_zarr import open_survey, verify
 from seisproc_zarr.storage import SurveyStorage
 
 READ_FILES = (
-    "traces/c/3/0", "header_words/c/0/0", "raw_headers/c/5/0", "headers/000002.parquet", "zarr.json",
+    "traces/c.3.0", "header_words/c.0.0", "raw_headers/c.5.0", "headers/000002.parquet", "zarr.json",
     "index/field_record/order.npy", "index/field_record/starts.npy",
 )  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_a_flipped_bit_is_found_by_reading(survey: Path, key: str) -> None:
 
 
 def test_scattered_rows_of_a_damaged_chunk_are_not_returned(survey: Path, gather: Gather) -> None:
-    flip(survey / "traces/c/0/0", 10 * 37 * 4)  # row 10
+    flip(survey / "traces/c.0.0", 10 * 37 * 4)  # row 10
     opened = open_survey(str(survey))
     with pytest.raises(ChunkCorrupt):
         opened.read(np.array([40]))  # another row of that chunk
@@ -113,8 +113,8 @@ def test_damage_in_an_unsealed_survey(tmp_path: Path, gather: Gather, write_surv
     flip(path / "headers/000001.parquet", 100)
     with pytest.raises(ChunkCorrupt, match="000001"):
         open_survey(str(path), allow_partial=True).headers().column("trace_id")
-    (path / "traces/c/5/0").unlink()
-    with pytest.raises(ChunkMissing, match="traces/c/5/0"):
+    (path / "traces/c.5.0").unlink()
+    with pytest.raises(ChunkMissing, match="traces/c.5.0"):
         open_survey(str(path), allow_partial=True).read(np.array([999]))
     (path / "zarr.json").unlink()
     with pytest.raises(Incomplete):
@@ -123,19 +123,18 @@ def test_damage_in_an_unsealed_survey(tmp_path: Path, gather: Gather, write_surv
 
 def test_an_unexpected_file_is_listed(survey: Path) -> None:
     (survey / "provenance.json").write_text("{}")
-    (survey / "traces/c/6").mkdir()
-    (survey / "traces/c/6/0").write_bytes(b"x")
+    (survey / "traces/c.6.0").write_bytes(b"x")
     (survey / "elsewhere").symlink_to("/usr")
     assert verify(survey) == [
         "elsewhere: is not part of the survey",
-        "traces/c/6/0: is not part of the survey",
+        "traces/c.6.0: is not part of the survey",
     ]
 
 
 def test_a_manifest_that_forgets_a_shard_is_found(survey: Path, reseal: Callable[[Path], None]) -> None:
-    (survey / "traces/c/1/0").unlink()
+    (survey / "traces/c.1.0").unlink()
     reseal(survey)
-    assert verify(survey) == ["traces/c/1/0: is not in the manifest"]
+    assert verify(survey) == ["traces/c.1.0: is not in the manifest"]
     plain = json.loads((survey / "manifest.json").read_text())
     plain["root"] = "0" * 64
     (survey / "manifest.json").write_text(json.dumps(plain))
@@ -203,7 +202,7 @@ def test_sizes_that_the_files_do_not_bear_out(
 def test_verify_ends_on_a_description_without_bounds(survey: Path, reseal: Callable[[Path], None]) -> None:
     change(survey, "n_traces", 2**59)
     reseal(survey)
-    assert "traces/c/6/0: is not in the manifest" in verify(survey)
+    assert "traces/c.6.0: is not in the manifest" in verify(survey)
 
 
 def test_header_columns_of_another_type_are_refused(survey: Path, reseal: Callable[[Path], None]) -> None:
@@ -220,7 +219,7 @@ def test_a_header_file_from_elsewhere_is_refused(survey: Path, reseal: Callable[
         open_survey(str(survey)).headers().column("trace_id")
 
 
-@pytest.mark.parametrize("key", ["zarr.json", "traces/c/3/0", "headers/000000.parquet"])
+@pytest.mark.parametrize("key", ["zarr.json", "traces/c.3.0", "headers/000000.parquet"])
 def test_links_that_leave_the_folder_are_not_followed(survey: Path, tmp_path: Path, key: str) -> None:
     outside = tmp_path / "outside"
     shutil.move(survey / key, outside)
@@ -231,8 +230,8 @@ def test_links_that_leave_the_folder_are_not_followed(survey: Path, tmp_path: Pa
 
 
 def test_a_pipe_instead_of_a_file_does_not_block(survey: Path) -> None:
-    (survey / "traces/c/0/0").unlink()
-    os.mkfifo(survey / "traces/c/0/0")
+    (survey / "traces/c.0.0").unlink()
+    os.mkfifo(survey / "traces/c.0.0")
     with pytest.raises(Damaged, match="not a regular file"):
         open_survey(str(survey)).read(slice(0, 1))
 

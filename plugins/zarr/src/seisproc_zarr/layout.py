@@ -96,7 +96,7 @@ class ArrayLayout:
         return self.grid.chunk_rows * self.row_bytes
 
     def key(self, shard: int) -> str:
-        return f"{self.name}/c/{shard}/0"
+        return f"{self.name}/c.{shard}.0"
 
     def index(self, shard: int) -> bytes:
         """The index at the end of a shard, with its checksum: offset and length of every chunk."""
@@ -151,7 +151,7 @@ def array_metadata(
         "shape": list(shape),
         "data_type": dtype.name,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunks)}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
         "fill_value": 0.0 if dtype.kind == "f" else 0,
         "codecs": codecs,
         "dimension_names": list(dimensions),

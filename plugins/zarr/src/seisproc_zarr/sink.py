@@ -125,7 +125,7 @@ def metadata_pieces(about: Description) -> list[Piece]:
     pieces = [
         Piece("zarr.json", _json(group)),
         Piece(f"{axis}/zarr.json", _json(axis_array)),
-        Piece(f"{axis}/c/0", about.sampling.times().astype("<f8").tobytes()),
+        Piece(f"{axis}/c.0", about.sampling.times().astype("<f8").tobytes()),
         Piece("traces/zarr.json", _json(about.traces.metadata({"coordinates": axis}))),
         Piece("header_words/zarr.json", _json(about.header_words.metadata({"fields": _fields(about)}))),
     ]

@@ -7,6 +7,7 @@ import errno
 import os
 import zlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from seisproc_core.data.survey import Piece
@@ -14,6 +15,7 @@ from seisproc_core.errors import OutputExists, StorageError
 from seisproc_core.jobs import faults
 
 TEMPORARY = ".tmp-"
+SYNCED_TOGETHER = 4
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 _AT_FDCWD = -100
 
@@ -58,28 +60,30 @@ def _write_synced(path: Path, data: bytes | memoryview) -> None:
 def put_folder(root: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int, int]]:
     """Write pieces as files below `root`; durable, names included, when this returns.
 
+    Files, then folders, are synced side by side: flushes that wait together share one commit of the file system.
+
     Returns
     -------
     list of (key, offset, length, crc32)
     """
-    receipts = []
-    folders: set[Path] = set()
-    for piece in pieces:
-        path = root / piece.key
-        data = memoryview(piece.data).cast("B")
+    files = [(piece.key, root / piece.key, memoryview(piece.data).cast("B")) for piece in pieces]
+    folders = {parent for _, path, _ in files for parent in path.parents if parent == root or root in parent.parents}
+    with ThreadPoolExecutor(SYNCED_TOGETHER) as pool:
+        receipts = list(pool.map(lambda file: _put(*file), files))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, data)
+            list(pool.map(sync_folder, folders))
         except OSError as error:
-            raise StorageError.from_os(error, f"cannot write {piece.key}") from error
-        folders.update(parent for parent in path.parents if parent == root or root in parent.parents)
-        receipts.append((piece.key, 0, len(data), zlib.crc32(data)))
-    try:
-        for folder in folders:
-            sync_folder(folder)
-    except OSError as error:
-        raise StorageError.from_os(error, f"cannot write in {root}") from error
+            raise StorageError.from_os(error, f"cannot write in {root}") from error
     return receipts
+
+
+def _put(key: str, path: Path, data: memoryview) -> tuple[str, int, int, int]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, data)
+    except OSError as error:
+        raise StorageError.from_os(error, f"cannot write {key}") from error
+    return key, 0, len(data), zlib.crc32(data)
 
 
 def put_file(path: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int, int]]:
