@@ -120,3 +120,7 @@ def test_delay_and_time_scalar(storage: SegyStorage, shared: Path) -> None:
     corpus = shared / "corpus"
     assert storage.open([str(corpus / "equinor_segyio" / "delay-scalar.sgy")], {}).sampling.start_s == 1.0
     assert storage.open([str(corpus / "derived" / "loma_blanca_sh_rec001-030.sgy")], {}).sampling.start_s == -0.01
+    # Bytes 215-216 of these two hold 10016 and -2536, which are no scalars.
+    unix = corpus / "JohnWStockwellJr_SeisUnix"
+    assert storage.open([str(unix / "ozdata.16")], {}).sampling.start_s == 0.004
+    assert storage.open([str(unix / "data.sgy")], {}).sampling.start_s == 0.3

@@ -113,6 +113,25 @@ def test_sampling_words_follow_the_output(
         assert file.bin[segyio.BinField.Samples] == 4 and file.bin[segyio.BinField.Interval] == 1000
 
 
+@pytest.mark.parametrize(("kind", "delay", "scalar", "start_s"), [("segy", 4, 10016, 0.004), ("su", 10000, -10, 1.0)])
+def test_another_kind_of_file_starts_where_its_readers_think_it_does(
+    storage: SegyStorage, tmp_path: Path, segy_file: Write, plan_of: Any, written: Any,
+    kind: str, delay: int, scalar: int, start_s: float,
+) -> None:  # fmt: skip
+    """SU programs heed no time scalar, and what stands in its place in SU files is none for readers of SEG-Y."""
+    words = {(109, "i2"): delay, (215, "i2"): scalar}
+    path = segy_file(tmp_path / "a.sgy", ramp(2, 5), words=words)
+    if kind == "segy":
+        path.write_bytes(path.read_bytes()[3600:])
+    survey = storage.open([str(path)], {"kind": "su" if kind == "segy" else "segy", "endian": "big"})
+    assert survey.sampling.start_s == pytest.approx(start_s)
+    plan = plan_of(survey, options={"kind": kind})
+    (tmp_path / "b").write_bytes(written(storage.sink(plan), survey.read(slice(0, 2)).rows, 2))
+    again = storage.open([str(tmp_path / "b")], {"kind": kind, "endian": "big"}).headers()
+    assert again.column("delay").tolist() == [round(1000 * start_s)] * 2
+    assert again.column("time_scalar").tolist() == [0, 0]
+
+
 def test_overruled_headers_are_written_as_told(
     storage: SegyStorage, tmp_path: Path, segy_file: Write, plan_of: Any, written: Any
 ) -> None:

@@ -215,6 +215,22 @@ def test_mixed_delays_are_listed(storage: SegyStorage, tmp_path: Path, segy_file
     assert "override: start time -10 ms" in forced.notes
 
 
+def test_a_time_scalar_that_is_none_scales_nothing(storage: SegyStorage, tmp_path: Path, segy_file: Write) -> None:
+    """SU and revision 0 have no time scalar: what stands there must not move the data by a factor of 10016."""
+    path = str(segy_file(tmp_path / "a.sgy", ramp(2, 4), words={(109, "i2"): 4, (215, "i2"): 10016}))
+    survey = storage.open([path], {})
+    assert survey.sampling.start_s == pytest.approx(0.004) and survey.read(slice(0, 2)).n_traces == 2
+    assert any("10016 at bytes 215-216 is no time scalar" in note for note in survey.notes)
+    assert survey.headers().column("time_scalar").tolist() == [10016, 10016]
+
+
+def test_files_of_other_kinds_are_named(storage: SegyStorage, tmp_path: Path) -> None:
+    for head, what in ((b"\x55\x3a\x01\x00", "SEG-2"), (b"\x1f\x8b\x08\x00", "gzip"), (b"PK\x03\x04", "ZIP")):
+        (tmp_path / "a.sgy").write_bytes(head + bytes(5000))
+        with pytest.raises(DataError, match=what):
+            storage.open([str(tmp_path / "a.sgy")], {})
+
+
 def test_files_with_other_delays(storage: SegyStorage, tmp_path: Path, segy_file: Write) -> None:
     paths = [str(segy_file(tmp_path / f"{d}.sgy", ramp(2, 4), words={(109, "i2"): d})) for d in (0, 100)]
     with pytest.raises(DataError, match=r"2 at 0 ms \(first: 0.sgy trace 1\), 2 at 100 ms \(first: 100.sgy trace 1\)"):

@@ -129,6 +129,31 @@ def test_errors_are_one_line(run: Run, segy: Path, line: Path, tmp_path: Path) -
 
 
 @needs_formats
+@needs_formats
+def test_errors_name_options_as_they_are_typed(run: Run, segy: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.sgy"
+    cut.write_bytes(segy.read_bytes()[:10000])
+    assert "pass --samples if you know the count, or --lenient to" in run("info", cut).err
+    assert run("verify", cut).out.startswith(f"{cut}: no sample count") and "pass" not in run("verify", cut).out
+    assert "--interval-us must be a number" in run("info", segy, "--interval-us", "-1").err
+    assert "--word has foo at byte 240" in run("import", segy, "x.seis", "--word", "foo=240:i2").err
+    assert "--format must be one of" in run("export", segy, "x.sgy", "--format", "99").err
+    assert "names a survey" in run("export", segy, "x.seis").err
+
+
+def test_options_as_typed() -> None:
+    from seisproc_terminal.options import as_typed
+
+    for written, typed in (
+        ('if it is SU pass kind="su" and endian=', "if it is SU pass --kind su and --endian"),
+        ("give it with interval_us = ...", "give it with --interval-us"),
+        ("; interval_us = N reads all with one", "; --interval-us N reads all with one"),
+        ('import with nan = "zero" or nan = "kill"', "import with --nan zero or --nan kill"),
+        ("run_format=5.sgy is empty", "run_format=5.sgy is empty"),
+    ):
+        assert as_typed(written) == typed
+
+
 def test_errors_in_json(run: Run) -> None:
     done = run("info", "nope.sgy", "--json")
     assert done.code == 2

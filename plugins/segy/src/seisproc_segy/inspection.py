@@ -13,7 +13,7 @@ from seisproc_segy.options import Places, ReadOptions, read_options
 from seisproc_segy.samples import NAMES
 from seisproc_segy.storage import check_regular
 from seisproc_segy.survey import translated
-from seisproc_segy.timing import delay_ms
+from seisproc_segy.timing import delay_ms, odd_scalar
 
 if TYPE_CHECKING:
     from seisproc_segy.fallback import SegyFile
@@ -37,10 +37,12 @@ def describe(path: str, **options: Any) -> dict[str, Any]:
         first trace.
     """
     file, _ = _open(path, options)
-    start_ms = 0.0
+    start_ms, findings = 0.0, list(file.findings)
     if file.traces:
         with translated(default_backend(), f"reading {path}"):
-            start_ms = float(delay_ms(*file.columns([(109, "i2"), (215, "i2")], 0, 1))[0])
+            delay, scalar = file.columns([(109, "i2"), (215, "i2")], 0, 1)
+        start_ms = float(delay_ms(delay, scalar)[0])
+        findings += odd_scalar(delay, scalar)
     interval_ms = round(file.interval_s * 1e3, 9)
     return {
         "path": file.path,
@@ -60,7 +62,7 @@ def describe(path: str, **options: Any) -> dict[str, Any]:
         "text": [_printable(line) for line in file.text()],
         "extended_text": [[_printable(line) for line in record.splitlines()] for record in file.extended()],
         "trailing_bytes": file.trailing_bytes,
-        "findings": list(file.findings),
+        "findings": findings,
     }
 
 

@@ -19,7 +19,7 @@ from seisproc_segy.fields import WIDTHS
 from seisproc_segy.fileheaders import FileSampling, get, put
 from seisproc_segy.options import write_options
 from seisproc_segy.samples import LIMITS, NAMES, SAMPLE_BYTES, all_finite
-from seisproc_segy.timing import delay_ms
+from seisproc_segy.timing import delay_ms, usable_scalar
 
 _MARKED_DEAD = 2  # trace identification code (bytes 29-30)
 _KILLED = 3  # from this reason on, seisproc killed the trace
@@ -252,11 +252,16 @@ class SegySink:
     def _patch_start(self, headers: np.ndarray, first_row: int) -> None:
         """Write the recording delay where the headers say another one; the time scalar stays, other words need it."""
         start = self._plan.sampling.start_s * (1e3 if self._plan.sampling.domain == "time" else 1.0)
-        if self._original and "delay_ms" not in self._overruled and abs(start - self._original["start_ms"]) < _SAME_MS:
+        converted = bool(self._original) and self._original["kind"] != self._kind
+        same = bool(self._original) and abs(start - self._original["start_ms"]) < _SAME_MS
+        if same and not converted and "delay_ms" not in self._overruled:
             return
         fields = [self._places.get(name, _standard_places()[name]) for name in ("delay", "time_scalar")]
         delay, scalar = self._backend.decode_columns(headers, fields, self._endian)
-        if (np.abs(delay_ms(delay, scalar) - start) < _SAME_MS).all():
+        found = scalar
+        if converted:  # SU has no time scalar: its programs heed none, and its files hold anything there
+            scalar = usable_scalar(scalar) if self._kind == "segy" else np.zeros_like(scalar)
+        if (np.abs(delay_ms(delay, scalar) - start) < _SAME_MS).all() and np.array_equal(scalar, found):
             return
         if not scalar.any():
             scalar = np.full(len(headers), _scalar_for(start), np.int16)

@@ -8,11 +8,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seisproc_core.data.survey import OutputPlan
-from seisproc_core.errors import StorageError, UsageError
+from seisproc_core.errors import DataError, StorageError, UsageError
 from seisproc_segy.backend import default_backend
 from seisproc_segy.options import read_options
 from seisproc_segy.sink import SegySink
 from seisproc_segy.survey import SegySurvey, translated
+
+# First bytes of no SEG-Y text and of no plausible SU header.
+_SEG2 = "a SEG-2 file, which seisproc does not read; convert it to SEG-Y first"
+_FOREIGN = {
+    b"\x55\x3a\x01\x00": _SEG2,
+    b"\x3a\x55\x00\x01": _SEG2,
+    b"\x1f\x8b\x08": "compressed with gzip; unpack it first",
+    b"PK\x03\x04": "a ZIP archive; unpack it first",
+}
 
 
 class SegyStorage:
@@ -54,12 +63,20 @@ class SegyStorage:
         return SegySink(plan, self.backend)
 
 
+def _refuse_foreign(path: str, head: bytes) -> None:
+    """Refuse by name what is often mistaken for SEG-Y."""
+    for mark, what in _FOREIGN.items():
+        if head.startswith(mark):
+            raise DataError(f"{path} is {what}")
+
+
 def check_regular(path: str) -> None:
     """Refuse what is no readable regular file, without opening pipes (that could wait for ever)."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode):
-            os.close(os.open(path, os.O_RDONLY))
+            with open(path, "rb") as file:
+                _refuse_foreign(path, file.read(4))
             return
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{path}: there is no such file") from None

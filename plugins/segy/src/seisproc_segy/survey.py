@@ -21,7 +21,7 @@ from seisproc_core.errors import Cancelled, DataError, ParameterError, StorageEr
 from seisproc_segy.fields import WIDTHS, column_dtype
 from seisproc_segy.options import Places, ReadOptions
 from seisproc_segy.samples import all_finite
-from seisproc_segy.timing import check_same, check_timing, delay_ms
+from seisproc_segy.timing import check_same, check_timing, delay_ms, odd_scalar
 
 if TYPE_CHECKING:
     from seisproc_segy.fallback import SegyFile
@@ -127,13 +127,22 @@ class SegySurvey:
             f"{Path(file.path).name}: {finding}" if several else finding
             for file in self._files
             for finding in file.findings
+            if self._options.interval_us is None or not finding.startswith("sample interval is 0")
         ]
-        notes += self._odd_units()
+        notes += self._odd_units() + self._odd_scalar()
         if self._files[0].trailing_bytes > _LARGEST_SUFFIX:
             notes.append(f"{self._files[0].trailing_bytes} bytes behind the last trace are not kept")
         if self._options.delay_ms is not None:
             notes.append(f"override: start time {self._options.delay_ms:g} ms")
         return notes
+
+    def _odd_scalar(self) -> list[str]:
+        """A remark on a time scalar that was left out of account."""
+        if self._options.delay_ms is not None:
+            return []
+        first = self._files[0]
+        with translated(self._backend, f"reading {first.path}"):
+            return odd_scalar(*first.columns([self._places[name] for name in ("delay", "time_scalar")], 0, 1))
 
     def _odd_units(self) -> list[str]:
         """Remarks on unit words that contradict what the survey makes of lengths."""

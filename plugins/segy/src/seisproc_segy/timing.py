@@ -21,13 +21,30 @@ _TERMS = {
     "format": "sample format", "header_bytes": "trace header length",
 }  # fmt: skip
 _CHUNK = 1 << 18
+_SCALARS = (1, 10, 100, 1000, 10000)
 
 
 def delay_ms(delay: np.ndarray, scalar: np.ndarray) -> np.ndarray:
-    """Recording delay in ms by the rule of bytes 215-216: a positive scalar multiplies, a negative one divides."""
-    factor = scalar.astype(np.float64)
+    """Recording delay in ms by the rule of bytes 215-216: a positive scalar multiplies, a negative one divides.
+
+    Scalars are 1, 10, 100, 1000 or 10000 (SEG-Y revision 1, bytes 215-216). SU and revision 0 have no such word and
+    hold anything there, so that any other value counts as one.
+    """
+    factor = usable_scalar(scalar).astype(np.float64)
     multiplied = np.where(factor > 0, delay * factor, delay.astype(np.float64))
     return np.where(factor < 0, delay / np.where(factor < 0, -factor, 1.0), multiplied)
+
+
+def usable_scalar(scalar: np.ndarray) -> np.ndarray:
+    """Time scalars, with 0, which scales nothing, for those that are none."""
+    return np.where(np.isin(np.abs(scalar.astype(np.int64)), _SCALARS), scalar, 0).astype(scalar.dtype)
+
+
+def odd_scalar(delay: np.ndarray, scalar: np.ndarray) -> list[str]:
+    """A remark on a time scalar of the first trace that is none and would have scaled its delay."""
+    if not delay[0] or not scalar[0] or abs(int(scalar[0])) in _SCALARS:
+        return []
+    return [f"{scalar[0]} at bytes 215-216 is no time scalar: the recording delay is taken in ms"]
 
 
 def check_same(files: Sequence[SegyFile]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seisproc_core.errors import UsageError
+from seisproc_core.plugins import registry
 from seisproc_core.processing.flow import Flow, Source, Target
 from seisproc_terminal.formats import format_for, format_of
 
@@ -39,6 +41,8 @@ def import_flow(
 
 def export_flow(survey: Path, out: Path, options: Mapping[str, Any]) -> Flow:
     """Write `survey` to the file `out`; `options` of its format that are None are left out."""
+    if registry().find("storage", format_for(out, "segy")).spec["working"]:
+        raise UsageError(f"{out} names a survey; an exported file is called NAME.sgy, NAME.segy or NAME.su")
     options = {**options, "kind": "su" if out.suffix.lower() == ".su" else "segy"}
     return Flow(
         source=Source(storage=format_of(survey).id, paths=(os.path.abspath(survey),)),

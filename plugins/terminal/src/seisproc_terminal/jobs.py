@@ -19,6 +19,7 @@ from seisproc_core.jobs.engine import Engine, JobHandle, Progress
 from seisproc_core.plugins import registry
 from seisproc_terminal import output
 from seisproc_terminal.formats import open_survey, unfinished
+from seisproc_terminal.options import as_typed
 
 if TYPE_CHECKING:
     from seisproc_core.jobs.store import JobStore
@@ -87,7 +88,7 @@ def run_job(
             return None
         if not as_json:
             for note in handle.notes:
-                output.remark(f"note: {note}")
+                output.remark(f"note: {as_typed(note) if handle.job.type == 'import' else note}")
         follow(handle, signals, as_json=as_json)
         target = Path(handle.job.output)
         try:

@@ -105,7 +105,8 @@ def explain(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "seisproc"
-        return f"{_sentence(error.format_message())} ({command} --help)", 2
+        message = _sentence(error.format_message())
+        return message if "--help" in message else f"{message} ({command} --help)", 2
     if isinstance(error, click.ClickException):
         return _sentence(error.format_message()), error.exit_code
     if isinstance(error, OSError):

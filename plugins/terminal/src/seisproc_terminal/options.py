@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 
-from seisproc_core.errors import UsageError
+from seisproc_core.errors import SeisprocError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,7 +38,39 @@ def reading_options(command: Command) -> Command:
     """How to read a SEG-Y or SU file where detection is to be overruled; collect them with `given`."""
     for option in reversed(_READING):
         command = option(command)
-    return command
+    return errors_as_typed(command)
+
+
+# Options of the format as a flow or a program writes them: `samples=`, `interval_us = N`, `kind="su"`, `lenient=True`.
+_OPTION = re.compile(
+    r"(?<=\s)(kind|endian|format|samples|interval_us|delay_ms|text_encoding|lenient|nan|length_unit|revision)"
+    r"\s?=(?:\s?(?:\"(\w+)\"|(N|\d+)\b|True|\.\.\.))?"
+)
+_PARAMETER = re.compile(r"^segy: parameter '(\w+)'")
+
+
+def as_typed(message: str) -> str:
+    """A message about options of the file format, in the terms of the command line."""
+    message = _PARAMETER.sub(lambda found: "--word" if found[1] == "words" else _dashed(found[1]), message)
+    return _OPTION.sub(lambda found: " ".join(filter(None, (_dashed(found[1]), found[2] or found[3]))), message)
+
+
+def _dashed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def errors_as_typed(command: Command) -> Command:
+    """Make the errors of a command speak of its options as they are typed."""
+
+    @functools.wraps(command)
+    def translated(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except SeisprocError as error:
+            error.args = (as_typed(str(error)),)
+            raise
+
+    return translated  # type: ignore[return-value]
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:

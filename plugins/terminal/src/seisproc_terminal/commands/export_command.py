@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from seisproc_terminal.options import json_option, output_options, worker_options
+from seisproc_terminal.options import errors_as_typed, json_option, output_options, worker_options
 
 
 @click.command(short_help="Write a survey to a SEG-Y or SU file.")
@@ -19,6 +19,7 @@ from seisproc_terminal.options import json_option, output_options, worker_option
 @output_options
 @worker_options
 @json_option
+@errors_as_typed
 def command(
     survey: Path,
     out: Path,

@@ -11,7 +11,7 @@ import click
 
 from seisproc_terminal import output
 from seisproc_terminal.formats import format_of, function_of, open_survey
-from seisproc_terminal.options import given, json_option, reading_options
+from seisproc_terminal.options import as_typed, given, json_option, reading_options
 
 if TYPE_CHECKING:
     from seisproc_core.data.survey import Survey
@@ -124,13 +124,13 @@ def _print(facts: dict[str, Any]) -> None:
         rows = [(name, span["min"], span["max"]) for name, span in blocks["words"].items()]
         output.table(("word", "min", "max"), rows, indent="  ")
     for line in blocks["text"] or []:
-        if not re.fullmatch(r"(C ?\d+)?\s*", line):  # cards that hold nothing but their number
+        if not re.fullmatch(r"(C ?\d*)?\s*", line):  # cards that hold nothing but their number
             output.show(f"  | {line}".rstrip())
     for record in blocks["extended_text"] or []:
         for line in record:
             output.show(f"  + {line}".rstrip())
     for finding in blocks["findings"] or []:
-        output.show(f"  note: {finding}")
+        output.show(f"  note: {as_typed(finding)}")
 
 
 def _print_provenance(made: dict[str, Any] | None) -> None:

@@ -70,8 +70,7 @@ def show(id: str, as_json: bool) -> None:
     if job.log:
         output.fields({"log": job.log})
     for event in job.events:
-        at = time.strftime("%F %T", time.localtime(event.at))
-        output.show(f"  {at}  {event.state}{f'  {event.reason}' if event.reason else ''}")
+        output.show(f"  {_local(event.at)}  {event.state}{f'  {event.reason}' if event.reason else ''}")
 
 
 @command.command()
@@ -122,8 +121,14 @@ def _list(limit: int, as_json: bool) -> None:
     if as_json:
         output.document({"jobs": jobs})
         return
-    rows = [(j["id"], j["type"], j["name"], j["state"], j["done"], j["total"], j["output"], j["error"]) for j in jobs]
-    output.table(("job", "type", "name", "state", "done", "traces", "output", "why"), rows)
+    keys = ("id", "since", "type", "name", "state", "done", "total", "output", "error")
+    head = ("job", "since", "type", "name", "state", "done", "of", "output", "why")
+    output.table(head, [[job[key] for key in keys] for job in jobs])
+
+
+def _local(at: float) -> str:
+    """A moment in local time."""
+    return time.strftime("%F %T", time.localtime(at))
 
 
 def _facts(job: Job) -> dict[str, Any]:
@@ -133,6 +138,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "type": job.type,
         "name": job.name,
         "state": "interrupted" if interrupted else str(job.state),
+        "since": _local(job.events[-1].at) if job.events else "",
         "done": job.done,
         "total": job.total,
         "output": job.output,

@@ -76,7 +76,7 @@ def _panels(survey: Survey, name: str, gathers: tuple[str, ...], rows: str | Non
     if gathers:
         return [(output.clean(text), survey.read(_matching(survey, text))) for text in gathers]
     chosen = rows_of(rows or f"0:{_MOST_TRACES}", survey.n_traces)
-    if chosen.stop - chosen.start < survey.n_traces:
+    if rows is None and chosen.stop < survey.n_traces:
         output.remark(f"drawing {chosen.stop - chosen.start:,} of {survey.n_traces:,} traces; --rows chooses others")
     return [(output.clean(name), survey.read(chosen))]
 

@@ -85,11 +85,19 @@ def _range(item: Mapping[str, Any]) -> str:
 
 
 def example(name: str, schema: Mapping[str, Any]) -> list[str]:
-    """A step as it would stand in a flow: what is required, and the first parameters with a default."""
+    """A step as it would stand in a flow: what is required, and the first other parameters.
+
+    Of those without a default only the first is shown, and only where nothing is required: some step takes one of
+    several, as a mute its table or its velocity.
+    """
     lines = ["[[step]]", f'use = "{name}"']
     properties = schema["properties"]
     chosen = [key for key in properties if key in schema["required"]]
-    optional = [key for key in properties if "default" in properties[key] and key not in chosen]
+    without = [key for key, item in properties.items() if "default" not in item]
+    # No text and no count is valid everywhere: they speak of the data.
+    shown = [key for key in without if not chosen and properties[key].get("type") not in ("string", "integer")][:1]
+    left_out = set(without) - set(shown)
+    optional = [key for key in properties if key not in left_out and key not in chosen]
     chosen += optional[: max(0, 3 - len(chosen))]
     return lines + [f"{key} = {_toml(_sample(properties[key]))}" for key in chosen]
 
@@ -102,12 +110,17 @@ def _sample(item: Mapping[str, Any]) -> Any:
         return item["enum"][0]
     if "oneOf" in item:
         columns = item["oneOf"][0]["required"]
-        return {column: [100 * (n + 1), 200 * (n + 1)] for n, column in enumerate(columns)}
+        return {
+            column: [2000, 2500] if column.endswith("m_per_s") else [100 * (n + 1), 200 * (n + 1)]
+            for n, column in enumerate(columns)
+        }
     kind = item["type"]
     if kind == "array":
-        return [_sample(item["items"])]
-    if kind == "object":
-        return {"name": _sample(item["additionalProperties"])}
+        first = _sample(item["items"])
+        return [first * n for n in (1, 2, 4, 5)] if isinstance(first, (int, float)) else [first]
+    if kind == "object":  # by header word; a list is its lowest and highest value
+        inner = _sample(item["additionalProperties"])
+        return {"offset": inner[:2] if isinstance(inner, list) else inner}
     if kind in ("number", "integer"):
         low, high = item.get("minimum", item.get("exclusiveMinimum", 0)), item.get("maximum")
         return min(low + 10, high) if high is not None else low + 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,8 @@ def _show_plan(flow: Flow, may_exist: bool, as_json: bool) -> None:
     for number, stage in enumerate(content["stages"], 1):
         output.show(
             f"stage {number} of {len(content['stages'])}: {stage['traces_in']:,} traces in, "
-            f"{stage['traces_out']:,} out of {stage['samples']} samples; {stage['segments']} segments, "
+            f"{stage['traces_out']:,} out of {stage['samples']} samples; {stage['segments']} "
+            f"{'segment' if stage['segments'] == 1 else 'segments'}, "
             f"about {output.size(stage['bytes_per_worker'])} per worker"
         )
         rows = [(step["use"], step["backend"], step["text"]) for step in stage["steps"]]
@@ -153,4 +155,7 @@ def _bytes_per_worker(stage: StagePlan) -> int:
 
 def _short(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    if isinstance(value, Mapping):
+        columns = (f"{name}: {' '.join(map(_short, column))}" for name, column in value.items())
+        text = f"[{', '.join(columns)}]"
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -67,5 +67,6 @@ def _examine(path: Path) -> tuple[str, list[str]]:
             return "unfinished", [str(error)]
         problems = [f"{path} was never finished or lost its manifest, and there is nothing to resume it from"]
     except (DataError, Damaged) as error:
-        problems = [str(error)]
+        # How to read the file all the same is no advice on whether it is whole.
+        problems = [re.sub(r"(; the file may be cut short): pass .*", r"\1", str(error))]
     return ("damaged" if problems else "whole"), problems
