@@ -30,6 +30,10 @@ def test_feet_become_metres() -> None:
     assert made["offset"][0] == pytest.approx(304.8)
 
 
+def test_an_impossible_time_scalar_counts_as_one() -> None:
+    assert headers(delay=np.int16([4]), time_scalar=np.int16([10016]))["delay"][0] == pytest.approx(0.004)
+
+
 def test_times_are_seconds() -> None:
     made = headers(delay=np.int16([-100]), time_scalar=np.int16([-10]))
     assert made["delay"][0] == pytest.approx(-0.01)

@@ -91,7 +91,7 @@ class SegySink:
 
     def _keeps(self, name: str, value: float) -> bool:
         """Whether the output's sampling is what the original's headers were read as."""
-        if self._original.get("kind") != self._kind or name in self._overruled:
+        if self._plan.info.processed or self._original.get("kind") != self._kind or name in self._overruled:
             return False
         return abs(value - float(self._original[name])) <= 1e-9 * abs(value)
 

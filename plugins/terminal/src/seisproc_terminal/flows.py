@@ -31,6 +31,8 @@ def import_flow(
     sink_options
         Of the format of `out`; entries that are None are left out.
     """
+    if format_for(out, "survey") != "survey":
+        raise UsageError(f"{out} has the name of an input; the last argument is the survey to make, as {out.stem}.seis")
     paths = tuple(os.path.abspath(path) for path in files)
     return Flow(
         source=Source(storage=format_of(files[0]).id, paths=paths, options=options),

@@ -9,6 +9,8 @@ import numpy as np
 from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, canonical, unknown_word, word
 from seisproc_core.errors import HeaderError
 
+TIME_SCALARS = [10.0**power for power in range(-4, 5)]
+
 
 class LazyColumns(Mapping[str, np.ndarray]):
     """Columns that are loaded when first asked for, so that planning touches only what it needs."""
@@ -101,7 +103,9 @@ class Headers:
         if kind == "length":
             return self.length_factor
         if kind == "time":
-            return 1e-3 * self._scalar("time_scalar")
+            # Bytes 215-216 hold other things in revision 0 and SU; only powers of ten are scalars.
+            scalar = self._scalar("time_scalar")
+            return 1e-3 * np.where(np.isin(scalar, TIME_SCALARS), scalar, 1.0)
         if kind == "elevation":
             return self.length_factor * self._scalar("elevation_scalar")
         return self.length_factor * self._scalar("coordinate_scalar")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -32,23 +33,28 @@ class SurveyInfo:
     file
         The file headers of the first input as its storage describes them (plain JSON values); a storage that
         does not know them leaves them alone.
+    processed
+        Whether steps have been applied since the file was read: what its headers say of the samples is then history.
     """
 
     length_unit: LengthUnit = "m"
     header_map: Mapping[str, tuple[int, str]] = attrs.field(factory=dict)
     file: Mapping[str, Any] = attrs.field(factory=dict)
+    processed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
             "length_unit": self.length_unit,
             "header_map": {name: [byte, type_] for name, (byte, type_) in self.header_map.items()},
             "file": dict(self.file),
+            "processed": self.processed,
         }
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> SurveyInfo:
         places = {name: (int(byte), str(type_)) for name, (byte, type_) in plain["header_map"].items()}
-        return cls(length_unit=plain["length_unit"], header_map=places, file=plain["file"])
+        processed = bool(plain["processed"])
+        return cls(length_unit=plain["length_unit"], header_map=places, file=plain["file"], processed=processed)
 
 
 class Survey(Protocol):
@@ -213,9 +219,13 @@ class MemorySurvey:
         return Gather(headers=self.gather.headers.take(rows), sampling=self.sampling, traces=self.gather.traces[rows])
 
     def identity(self) -> list[dict[str, Any]]:
-        digest = hashlib.sha256(np.ascontiguousarray(self.gather.traces).data)
-        for name in sorted(self.gather.headers):
-            digest.update(name.encode() + np.ascontiguousarray(self.gather.headers.column(name)).tobytes())
+        headers = self.gather.headers
+        columns = {name: headers.column(name) for name in sorted(headers)}
+        types = {name: column.dtype.str for name, column in columns.items()}
+        about = [self.sampling.to_json(), self.info.to_json(), headers.length_factor, self.n_traces, types]
+        digest = hashlib.sha256(json.dumps(about).encode())
+        for array in (self.gather.traces, *columns.values(), *([] if headers.raw is None else [headers.raw])):
+            digest.update(np.ascontiguousarray(array).tobytes())
         return [{"path": "memory", "sha256": digest.hexdigest()}]
 
 

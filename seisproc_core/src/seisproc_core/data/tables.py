@@ -33,7 +33,10 @@ class Table:
         made = {}
         for name, values in columns.items():
             try:
-                made[name] = np.array(values, dtype=np.float64, ndmin=1)
+                array = np.array(values, ndmin=1)
+                if array.size and array.dtype.kind not in "iuf":  # no text, no dates, no integers beyond 64 bits
+                    raise TypeError
+                made[name] = array.astype(np.float64)
             except (TypeError, ValueError) as error:
                 raise UsageError(f"table {source or 'inline'}: column '{name}' is not a list of numbers") from error
             if made[name].ndim != 1 or not np.isfinite(made[name]).all():
@@ -79,18 +82,22 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """Read a table from ``.csv`` (one header line) or ``.toml``; a name without suffix tries both."""
+    try:
+        return _read(path)
+    except (OSError, ValueError, IndexError, RecursionError, csv.Error) as error:
+        raise UsageError(f"table {path} cannot be read: {error}") from error
+
+
+def _read(path: Path) -> Table:
     candidates = [path] if path.suffix else [path.with_suffix(".csv"), path.with_suffix(".toml")]
     found = next((p for p in candidates if p.is_file()), None)
     if found is None:
         raise UsageError(f"table {path} not found (looked for {', '.join(p.name for p in candidates)})")
     if found.stat().st_size > MAX_TABLE_BYTES:
         raise UsageError(f"table {found} is larger than {MAX_TABLE_BYTES >> 20} MiB")
-    try:
-        text = found.read_text("utf-8")
-        if found.suffix == ".toml":
-            return Table(tomllib.loads(text), str(found))
-        rows = [row for row in csv.reader(text.splitlines()) if row and not row[0].lstrip().startswith("#")]
-        names = [name.strip() for name in rows[0]]
-        return Table({name: [float(row[i]) for row in rows[1:]] for i, name in enumerate(names)}, str(found))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError, IndexError) as error:
-        raise UsageError(f"table {found} cannot be read: {error}") from error
+    text = found.read_text("utf-8")
+    if found.suffix == ".toml":
+        return Table(tomllib.loads(text), str(found))
+    rows = [row for row in csv.reader(text.splitlines()) if row and not row[0].lstrip().startswith("#")]
+    names = [name.strip() for name in rows[0]]
+    return Table({name: [float(row[i]) for row in rows[1:]] for i, name in enumerate(names)}, str(found))
