@@ -121,3 +121,29 @@ def test_every_public_name_exists() -> None:
 
     for name in seisproc_core.__all__:
         assert getattr(seisproc_core, name) is not None
+
+
+def test_a_plugin_set_aside_for_a_missing_library_comes_back_with_it(install: Install) -> None:
+    package = install("needs-more", "import more_of_it")
+    assert "more_of_it" in status("needs-more").error
+    (package.parent / "more_of_it").mkdir()
+    assert status("needs-more").error == ""
+
+
+def test_a_distribution_found_twice_on_the_path_is_one(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = install("polar", POLARITY.format(id="polarity"))
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / "polar-1.0.dist-info").symlink_to(package.parent / "polar-1.0.dist-info")
+    monkeypatch.syspath_prepend(str(again))
+    assert [p.error for p in plugins.registry().plugins] == [""]
+
+
+def test_a_description_that_is_no_json_sets_only_its_plugin_aside(install: Install) -> None:
+    install("polar", POLARITY.format(id="polarity"))
+    source = "from seisproc_core import hookimpl\nfrom seisproc_core.specs import CommandSpec\n"
+    install("odd", source + "@hookimpl\ndef seisproc_commands(): return [CommandSpec(name='x', impl=print, help='')]")
+    assert "TypeError" in status("odd").error
+    assert plugins.registry().find("processors", "polarity")

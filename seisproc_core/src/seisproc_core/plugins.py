@@ -16,7 +16,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,21 @@ class Registry:
         """The description of the highest rank, or None when there is none of that kind."""
         return max(self.of(kind), key=lambda e: e.spec["rank"], default=None)
 
-    def version_of(self, distribution: str) -> str:
-        return next((p.version for p in self.plugins if p.distribution == distribution), "")
+    def code_of(self, distribution: str) -> str:
+        """Installed version of a distribution, for plugins and the core with a hash of their code; "" without one."""
+        try:
+            installed = version(distribution)
+        except PackageNotFoundError:
+            installed = ""
+        modules = {p.module for p in self.plugins if p.distribution == distribution}
+        if distribution == _CORE:
+            modules = {__name__}
+        if not modules:
+            return installed
+        digest = hashlib.sha256()
+        for root, path in sorted(file for module in modules for file in _files(module)):
+            digest.update(f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        return f"{installed} (code {digest.hexdigest()[:12]})"
 
 
 _registries: dict[str, Registry] = {}
@@ -119,34 +132,52 @@ def registry() -> Registry:
 def _entry_points() -> Iterator[tuple[EntryPoint, Distribution]]:
     allowed = os.environ.get("SEISPROC_PLUGINS")
     names = None if allowed is None else {name.strip() for name in allowed.split(",")}
+    seen = set()
     for distribution in distributions():
         points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
-        if points and (names is None or distribution.name in names):
+        # One may be found twice, on the path and below it: as for imports, the first counts.
+        if points and distribution.name not in seen and (names is None or distribution.name in names):
+            seen.add(distribution.name)
             yield from ((point, distribution) for point in points)
 
 
 def _fingerprint(points: list[tuple[EntryPoint, Distribution]]) -> str:
-    """Changes with any installed plugin, its version, or its source files."""
+    """Changes with any installed plugin, its version, its code, and what is installed beside it."""
     parts = [f"{INDEX_VERSION} {API_VERSION} {sys.version}"]
-    core = Path(__file__).parent
-    folders = [core, core / "processing"]
+    paths = {path for _, path in _files(__name__)}
     for point, distribution in points:
         parts.append(f"{distribution.name} {distribution.version} {point.name} {point.value}")
-        folders.append(_package_folder(point.value))
-    for folder in folders:
-        for entry in sorted(os.scandir(folder), key=lambda e: e.name) if folder.is_dir() else []:
-            if entry.name.endswith(".py"):
-                status = entry.stat()
-                parts.append(f"{entry.path} {status.st_mtime_ns} {status.st_size}")
-    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
+        paths.update(path for _, path in _files(point.value))
+        paths.add(Path(str(distribution.locate_file(""))))  # a plugin set aside may only have lacked a library
+    for path in sorted(filter(Path.exists, paths)):
+        status = path.stat()
+        parts.append(f"{path} {status.st_mtime_ns} {status.st_size}")
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _package_folder(module: str) -> Path:
+def requirements(distribution: str) -> set[str]:
+    """Names of the distributions that one needs, extras left out."""
+    try:
+        lines = requires(distribution) or []
+    except PackageNotFoundError:
+        return set()
+    return {re.split(r"[^A-Za-z0-9._-]", line)[0].lower() for line in lines if "extra ==" not in line}
+
+
+def _files(module: str) -> list[tuple[Path, Path]]:
+    """Code of the package that a module belongs to: the folder that holds it, and each file."""
     try:
         spec = importlib.util.find_spec(module.partition(":")[0].partition(".")[0])
     except (ImportError, ValueError):
         spec = None
-    return Path(spec.origin).parent if spec and spec.origin else Path("/nonexistent")
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is None:
+        return [(Path(spec.origin).parent, Path(spec.origin))] if spec.has_location and spec.origin else []
+    roots = map(Path, spec.submodule_search_locations)
+    return [
+        (root, path) for root in roots for path in root.rglob("*") if path.suffix in (".py", ".so") and path.is_file()
+    ]
 
 
 def _cache_path(key: str) -> Path:
@@ -190,6 +221,7 @@ def build(points: list[tuple[EntryPoint, Distribution]]) -> Registry:
         error = ""
         try:
             for entry in _describe(point, distribution.name):
+                json.dumps(entry.spec)  # the index is kept as JSON
                 _claim(owners, entry)
         except (Exception, SystemExit) as problem:
             error = f"{type(problem).__name__}: {str(problem).splitlines()[0] if str(problem) else ''}"

@@ -18,8 +18,8 @@ def resolve(reference: str) -> Any:
     module, _, name = reference.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"cannot load {reference}: {error}") from error
+    except Exception as error:  # an import may raise anything
+        raise PluginError(f"cannot load {reference}: {type(error).__name__}: {error}") from error
 
 
 @attrs.frozen(kw_only=True)

@@ -40,7 +40,10 @@ def error_to_json(error: BaseException) -> dict[str, Any]:
 
 
 def error_from_json(plain: dict[str, Any], segment: int, log: Path) -> errors.SeisprocError:
-    """The exception that a worker described: of the same seisproc class or the nearest above, else a `StepError`."""
+    """The exception that a worker described: of the same seisproc class or the nearest above, else a `StepError`.
+
+    What the machine refused, memory or a read, is no `StepError`: another time it may go through.
+    """
     for name in plain["types"]:
         cls = getattr(errors, name, None)
         if isinstance(cls, type) and issubclass(cls, errors.SeisprocError):
@@ -48,7 +51,8 @@ def error_from_json(plain: dict[str, Any], segment: int, log: Path) -> errors.Se
             Exception.__init__(error, plain["message"])
             error.exit_code = plain["exit_code"]
             return error
-    return errors.StepError(f"segment {segment}: {plain['types'][0]}: {plain['message']} (traceback in {log})")
+    kind = errors.StorageError if {"OSError", "MemoryError"} & set(plain["types"]) else errors.StepError
+    return kind(f"segment {segment}: {plain['types'][0]}: {plain['message']} (traceback in {log})")
 
 
 def die_with(parent: int) -> None:

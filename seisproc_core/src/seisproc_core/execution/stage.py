@@ -10,7 +10,7 @@ import numpy as np
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.survey import Piece, Sink, Survey
-from seisproc_core.errors import SeisprocError, StepError
+from seisproc_core.errors import Cancelled, SeisprocError, StepError
 from seisproc_core.jobs.control import Control
 from seisproc_core.plugins import Registry
 from seisproc_core.processing import kernels
@@ -101,20 +101,28 @@ class StageRunner:
         for instance, context in self._steps:
             try:
                 made = instance.apply(batch, context)
-            except SeisprocError:
+            except (SeisprocError, MemoryError):  # neither is the step's fault
                 raise
             except Exception as error:
                 raise _step_error(instance, context, batch, low, error) from error
             if not isinstance(made, Gather):
                 raise StepError(f"step '{instance.id}' returned {type(made).__name__}, not a Gather")
             batch = made
-        wanted = high - low if self.plan.out_starts is None else self.plan.out_starts[high] - self.plan.out_starts[low]
-        if batch.n_traces != wanted or batch.sampling != self.plan.output.sampling:
+        starts, sampling = self._planned_starts(low, high), self.plan.output.sampling
+        if batch.sampling != sampling or not np.array_equal(batch.gather_starts, starts):
             raise StepError(
-                f"segment {segment}: the steps made {batch.n_traces} traces of {batch.n_samples} samples, "
-                f"the plan said {wanted} of {self.plan.output.sampling.count}"
+                f"segment {segment}: the steps made {batch.n_traces} traces of {batch.n_samples} samples in "
+                f"{batch.n_gathers} gathers, the plan said {starts[-1]} of {sampling.count} in {high - low}; "
+                "every gather must have its planned size, and the samples their planned start and interval"
             )
         return batch, count
+
+    def _planned_starts(self, low: int, high: int) -> np.ndarray:
+        """`gather_starts` of the output of gathers ``[low, high)``."""
+        if self.plan.out_starts is None:
+            return np.arange(high - low + 1)
+        planned: np.ndarray = self.plan.out_starts[low : high + 1] - self.plan.out_starts[low]
+        return planned
 
     def _assemble(self, parts: list[Gather]) -> Gather:
         """The segment's rows as one gather with exactly the planned words."""
@@ -123,10 +131,21 @@ class StageRunner:
         missing = [name for name in planned if name not in rows.headers.columns]
         if missing:
             raise StepError(f"the steps lost header word '{missing[0]}' that the plan declared")
-        columns = {name: rows.headers.columns[name].astype(dtype, copy=False) for name, dtype in planned.items()}
+        columns = {name: _exactly(name, rows.headers.columns[name], np.dtype(d)) for name, d in planned.items()}
         held = rows.headers
         exact = Headers(columns, held.count, length_factor=held.length_factor, raw=held.raw)
         return attrs.evolve(rows, headers=exact)
+
+
+def _exactly(name: str, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A column in its planned type; a value that this type cannot hold is an error, never another value."""
+    with np.errstate(invalid="ignore"):
+        cast: np.ndarray = values.astype(dtype, copy=False)
+    if values.dtype != dtype and not np.array_equal(cast, values, equal_nan=True):
+        raise StepError(
+            f"the steps made '{name}' as {values.dtype}; the plan said {dtype}, which cannot hold the values"
+        )
+    return cast
 
 
 def _clip(made: Gather, first_row: int, first: int, end: int) -> Gather:
@@ -141,6 +160,8 @@ def _step_error(step: Processor, context: Context, batch: Gather, low: int, erro
     for position, gather in enumerate(batch.split(), low):
         try:
             step.apply(gather, context)
+        except Cancelled:
+            raise
         except Exception as again:
             number, culprit, error = position, gather, again
             break

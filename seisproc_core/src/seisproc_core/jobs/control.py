@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seisproc_core.errors import Cancelled, UsageError
+from seisproc_core.errors import Cancelled, StorageError, UsageError
 
 RUN, PAUSE, CANCEL = 0, 1, 2
 SLOTS = 256
@@ -37,16 +37,10 @@ class Control:
         if path is None:
             self._map: mmap.mmap = mmap.mmap(-1, size)
         else:
-            flags = os.O_RDWR | (os.O_CREAT | os.O_TRUNC if create else 0)
-            handle = os.open(path, flags, 0o600)
             try:
-                if create:
-                    os.posix_fallocate(handle, 0, size)
-                elif os.fstat(handle).st_size != size:
-                    raise UsageError(f"{path} is not a control file")
-                self._map = mmap.mmap(handle, size)
-            finally:
-                os.close(handle)
+                self._map = _open_map(path, size, create)
+            except OSError as error:
+                raise StorageError.from_os(error, "cannot open the control file") from error
         self.flag: np.ndarray = np.frombuffer(self._map, np.uint8, 1)
         self._counters = np.frombuffer(self._map, np.int64).reshape(SLOTS, _SLOT // 8)
 
@@ -82,3 +76,15 @@ class Control:
         """The slot's trace counter as an int64 array of one, for compiled loops that add to it atomically."""
         view: np.ndarray = self._counters[slot, 1:2]
         return view
+
+
+def _open_map(path: Path, size: int, create: bool) -> mmap.mmap:
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_TRUNC if create else 0), 0o600)
+    try:
+        if create:
+            os.posix_fallocate(handle, 0, size)
+        elif os.fstat(handle).st_size != size:
+            raise UsageError(f"{path} is not a control file")
+        return mmap.mmap(handle, size)
+    finally:
+        os.close(handle)

@@ -6,7 +6,9 @@ state to another is decided elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
+import logging
 import os
 import threading
 import time
@@ -16,11 +18,11 @@ from pathlib import Path
 from types import TracebackType
 
 from seisproc_core.data.survey import Survey
-from seisproc_core.errors import Cancelled, DataError, StepError, UsageError
+from seisproc_core.errors import Cancelled, SeisprocError, UsageError
 from seisproc_core.execution.executor import Executor
 from seisproc_core.jobs.control import CANCEL
 from seisproc_core.jobs.handle import JobHandle, Prepared, Progress
-from seisproc_core.jobs.prepare import Request, prepare, prepare_resume
+from seisproc_core.jobs.prepare import Request, abandon, prepare, prepare_resume
 from seisproc_core.jobs.runner import FolderRun, Run
 from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import JobStore, MemoryStore
@@ -30,6 +32,8 @@ from seisproc_core.plugins import registry
 from seisproc_core.processing.flow import Flow
 
 __all__ = ["Engine", "JobHandle", "Progress"]
+
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -158,10 +162,15 @@ class Engine:
         handle = JobHandle(prepared, self.store, self.registry, self._cancel)
         if handle.ended:
             return handle
-        self.store.move(handle.id, State.QUEUED)
         with self._changed:
-            if self._closing:
-                raise UsageError("the engine is closed")
+            try:
+                if self._closing:
+                    raise UsageError("the engine is closed")
+                self.store.move(handle.id, State.QUEUED)
+            except SeisprocError as error:
+                abandon(self.store, prepared.job, error)
+                _release(prepared)
+                raise
             self._count += 1
             heapq.heappush(self._queue, (-prepared.job.priority, self._count, handle))
             self._changed.notify()
@@ -177,34 +186,53 @@ class Engine:
                 _, _, handle = heapq.heappop(self._queue)
                 # Under the lock: a cancel sees the job either queued or running.
                 self._running = None if handle.ended else handle
-                if self._running:
-                    self.store.move(handle.id, State.RUNNING)
+                error = self._begin(handle) if self._running else None
             if self._running:
-                self._run(handle)
-            _release(handle.prepared)
+                self._run(handle, error)
             self._running = None
 
-    def _run(self, handle: JobHandle) -> None:
-        run = handle.prepared.run
-        result: Survey | Path | None = None
-        error: BaseException | None = None
-        if isinstance(run, FolderRun):
-            run.on_commit = self._reporter(handle)
+    def _begin(self, handle: JobHandle) -> BaseException | None:
+        """Tell the store that a job runs; why it may not, otherwise: another process cancelled it, the disk is full."""
         try:
-            executor: Executor = self.registry.load("executors", handle.prepared.job.executor)()
-            try:
-                run.execute(executor, self._workers, self._threads)
-            finally:
-                getattr(executor, "close", lambda: None)()
-            self.store.move(handle.id, State.SEALING)
-            result = run.seal()
-            self.store.report(handle.id, run.total, run.total)
-            summary = {"traces_in": run.traces_in, "output": str(result) if isinstance(result, Path) else "in memory"}
-            self.store.move(handle.id, State.COMPLETED, result=summary)
+            self.store.move(handle.id, State.RUNNING)
+        except Exception as problem:
+            return problem
+        return None
+
+    def _run(self, handle: JobHandle, error: BaseException | None) -> None:
+        """Take a job to its end. Whatever happens, it gets one, and its lock is given up."""
+        result: Survey | Path | None = None
+        try:
+            if error is not None:
+                raise error
+            result = self._complete(handle)
         except BaseException as problem:
             error = self._failed(handle, problem)
-        _release(handle.prepared)
+        try:
+            _release(handle.prepared)
+        except Exception:
+            logger.exception("job %s: its files could not be let go", handle.id)
         handle.end(result=result, error=error)
+
+    def _complete(self, handle: JobHandle) -> Survey | Path:
+        run = handle.prepared.run
+        if isinstance(run, FolderRun):
+            run.on_commit = self._reporter(handle)
+        executor: Executor = self.registry.load("executors", handle.prepared.job.executor)()
+        try:
+            run.execute(executor, self._workers, self._threads)
+        finally:
+            getattr(executor, "close", lambda: None)()
+        self.store.move(handle.id, State.SEALING)
+        result = run.seal()
+        # The output is there: a store that fails from here on cannot take it back.
+        summary = {"traces_in": run.traces_in, "output": str(result) if isinstance(result, Path) else "in memory"}
+        try:
+            self.store.report(handle.id, run.total, run.total)
+            self.store.move(handle.id, State.COMPLETED, result=summary)
+        except Exception as problem:
+            logger.warning("job %s is complete, but its store does not know: %s", handle.id, problem)
+        return result
 
     def _reporter(self, handle: JobHandle) -> Callable[[], None]:
         """Tells the store how far the job is, at most once a second."""
@@ -214,30 +242,42 @@ class Engine:
             nonlocal last
             if time.monotonic() - last > 1:
                 last = time.monotonic()
-                self.store.report(handle.id, run.committed, run.total)
+                with contextlib.suppress(SeisprocError):  # the journal counts, this is for onlookers
+                    self.store.report(handle.id, run.committed, run.total)
 
         return report
 
     def _failed(self, handle: JobHandle, error: BaseException) -> BaseException:
-        """Note why; what can go on stays, what would only fail again leaves nothing behind."""
+        """Note why; what can go on stays, what would only fail again leaves nothing behind. Never raises."""
         run = handle.prepared.run
-        self.store.report(handle.id, run.committed, run.total)
         log = save_log(handle.id, run, error)
-        if isinstance(error, (StepError, DataError)) and isinstance(run, FolderRun):
-            run.work.remove()
-        if not isinstance(error, Cancelled) and run.control.command != CANCEL:
-            self.store.move(handle.id, State.FAILED, str(error), error=str(error), log=log)
-            return error
-        if self.store.get(handle.id).state is State.RUNNING:
-            self.store.move(handle.id, State.CANCELLING)
-        self.store.move(handle.id, State.CANCELLED)
-        return error if isinstance(error, Cancelled) else Cancelled()
+        try:
+            if isinstance(run, FolderRun) and run.hopeless:
+                run.work.remove()
+            self.store.report(handle.id, run.committed, run.total)
+            if self._was_cancelled(handle, error):
+                return error if isinstance(error, Cancelled) else Cancelled()
+            message = one_line(error)
+            self.store.move(handle.id, State.FAILED, message, error=message, log=log)
+        except Exception as problem:
+            logger.warning("job %s: its end could not be noted: %s", handle.id, problem)
+        return error
+
+    def _was_cancelled(self, handle: JobHandle, error: BaseException) -> bool:
+        """Whether a job that stopped was told to, by this process or through the store; then it is cancelled now."""
+        state = self.store.get(handle.id).state
+        if state is State.RUNNING and (isinstance(error, Cancelled) or handle.prepared.run.control.command == CANCEL):
+            state = self.store.move(handle.id, State.CANCELLING).state
+        if state is State.CANCELLING:
+            state = self.store.move(handle.id, State.CANCELLED).state
+        return state is State.CANCELLED
 
     def _cancel(self, handle: JobHandle) -> None:
         with self._changed:
             state = self.store.get(handle.id).state
             if state is State.QUEUED:
                 self.store.move(handle.id, State.CANCELLED)
+                _release(handle.prepared)
                 handle.end(error=Cancelled())
             elif state is State.RUNNING:
                 self.store.move(handle.id, State.CANCELLING)
@@ -261,10 +301,16 @@ def save_log(job_id: str, run: Run, error: BaseException) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         worker_log = run.work.path / "log.txt"
         printed = worker_log.read_text("utf-8", "replace") if worker_log.exists() else ""
-        path.write_text(printed + "".join(traceback.format_exception(error)), "utf-8")
+        path.write_text(printed + "".join(traceback.format_exception(error)), "utf-8", "backslashreplace")
     except OSError:
         return ""
     return str(path)
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, in one line; the kind of an error that was not written for people."""
+    message = str(error) if isinstance(error, SeisprocError) else f"{type(error).__name__}: {error}"
+    return " ".join(message.split())
 
 
 def _cpus() -> int:

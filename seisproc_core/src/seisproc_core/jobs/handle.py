@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from seisproc_core.data.survey import Survey
-from seisproc_core.errors import UsageError
+from seisproc_core.errors import StorageError, UsageError
 from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.runner import Run, open_output
@@ -90,6 +91,7 @@ class JobHandle:
         self._began = time.monotonic()
         self._began_at = prepared.run.committed
         self._most = 0
+        self._state = prepared.job.state
         if prepared.result is not None:
             self.end(result=prepared.result)
 
@@ -114,7 +116,9 @@ class JobHandle:
 
     def snapshot(self) -> Progress:
         """Progress now. Never runs backwards, and reaches the total only when the job is completed."""
-        run, state = self.prepared.run, self.job.state
+        with contextlib.suppress(StorageError):  # a store that is busy keeps nobody from looking
+            self._state = self.job.state
+        run, state = self.prepared.run, self._state
         if state is State.COMPLETED:
             self._most = run.total
         else:

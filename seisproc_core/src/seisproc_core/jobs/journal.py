@@ -5,6 +5,7 @@ A record torn by a crash fails its checksum and is dropped with everything behin
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zlib
@@ -14,7 +15,7 @@ from types import TracebackType
 
 from seisproc_core.errors import StorageError
 from seisproc_core.execution.executor import Receipt
-from seisproc_core.jobs import faults
+from seisproc_core.jobs import durable, faults
 
 
 class Journal:
@@ -30,6 +31,7 @@ class Journal:
             whole = self._load(os.pread(self._handle, os.fstat(self._handle).st_size, 0))
             os.ftruncate(self._handle, whole)
             os.lseek(self._handle, whole, os.SEEK_SET)
+            durable.sync_folder(path.parent)  # else a power loss could take the whole file
         except OSError as error:
             raise StorageError.from_os(error, f"cannot open the journal {path}") from error
 
@@ -52,7 +54,7 @@ class Journal:
         faults.point("before-journal")
         try:
             if os.write(self._handle, line) != len(line):
-                raise OSError(28, os.strerror(28))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fdatasync(self._handle)
         except OSError as error:
             raise StorageError.from_os(error, "cannot write the journal") from error

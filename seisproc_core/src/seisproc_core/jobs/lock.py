@@ -6,6 +6,7 @@ only by a holder that is done; whoever then holds the old file notices, because 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -44,8 +45,9 @@ class OutputLock:
         self.handle = handle
         self.held = True
         note = {"host": socket.gethostname(), "pid": os.getpid(), "job": job, "since": time.strftime("%F %T")}
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(note).encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock itself needs no space, only the note does
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(note).encode(), 0)
 
     def _try(self) -> int | None:
         try:
@@ -89,7 +91,10 @@ class OutputLock:
 
     def release(self, *, remove: bool) -> None:
         """Give it up; `remove` also unlinks the file (when no unfinished output is left beside it)."""
-        if remove:
-            self.path.unlink(missing_ok=True)
         self.held = False
-        os.close(self.handle)
+        try:
+            if remove:
+                with contextlib.suppress(OSError):  # a stale file blocks nobody: only the descriptor does
+                    self.path.unlink(missing_ok=True)
+        finally:
+            os.close(self.handle)

@@ -5,6 +5,7 @@ Whatever is wrong is said here, before any work, and leaves nothing behind.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,9 @@ from seisproc_core.jobs.runner import FolderRun, MemoryRun, NothingToRun
 from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import JobStore
 from seisproc_core.jobs.workfolder import WorkFolder, check_target, is_committed, remove, sealed_fingerprint, sweep
-from seisproc_core.plugins import Registry
+from seisproc_core.plugins import Registry, requirements
 from seisproc_core.processing.flow import Flow
+from seisproc_core.processing.kernels import REFERENCE
 from seisproc_core.processing.planning import Plan, plan_flow
 
 IN_PROCESS = "in-process"
@@ -43,6 +45,8 @@ class Request:
 
 def prepare(flow: Flow, request: Request, store: JobStore, known: Registry) -> Prepared:
     """Plan a flow and store it as a job; see `Engine.submit` for what is refused."""
+    if not 0 <= request.priority <= 9:
+        raise UsageError(f"priority must be from 0 (low) to 9 (high), not {request.priority}")
     survey = flow.source.survey
     if survey is None:
         survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
@@ -59,7 +63,7 @@ class _FolderJob:
 
     def __init__(self, flow: Flow, request: Request, store: JobStore, known: Registry) -> None:
         self.flow, self.request, self.store, self.known = flow, request, store, known
-        self.target = Path(flow.sink.path)
+        self.target = Path(os.path.abspath(flow.sink.path))
 
     def prepare(self, survey: Survey) -> Prepared:
         flow, request, target = self.flow, self.request, self.target
@@ -79,20 +83,31 @@ class _FolderJob:
             threads=request.threads,
             executor=IN_PROCESS if in_memory else request.executor or _default_executor(self.known),
         )
+        self.known.find("executors", job.executor)
         lock = OutputLock(target, job.id)
+        fresh: WorkFolder | None = None
         try:
             settle_dead_holder(self.store, target)
             work = self._unfinished(fingerprint)
-            if may_be_done and work is None:
-                prepared = self._already_done(job, fingerprint)
+            if may_be_done and work is None and self._is_done(plan, fingerprint):
+                prepared = self._already_done(job)
                 lock.release(remove=True)
                 return prepared
             self.store.add(job)
             if work is None:
-                work = self._create(plan, job, versions, fingerprint)
-            run = FolderRun(work, self.known, source=survey if in_memory else None, keep_open=(lock.handle,))
+                work = fresh = self._create(plan, job, versions, fingerprint)
+            run = FolderRun(
+                work,
+                self.known,
+                source=survey if in_memory else None,
+                replace=request.replace,
+                keep_open=(lock.handle,),
+            )
         except BaseException as error:
-            _abandon(self.store, job, error)
+            if fresh is not None:
+                with contextlib.suppress(SeisprocError):
+                    fresh.remove()
+            abandon(self.store, job, error)
             if lock.held:
                 lock.release(remove=not WorkFolder.find(target))
             raise
@@ -114,11 +129,19 @@ class _FolderJob:
                 )
         return same
 
-    def _already_done(self, job: Job, fingerprint: str) -> Prepared:
-        """`resume` of a finished output: no byte changes."""
-        sealed = sealed_fingerprint(self.target)
-        if sealed != fingerprint and (sealed is not None or self.target.is_dir()):
+    def _is_done(self, plan: Plan, fingerprint: str) -> bool:
+        """Whether the output that is there is this job's; a single file tells no more than its size."""
+        size = self._file_bytes(plan)
+        if size is None:
+            done = sealed_fingerprint(self.target) == fingerprint
+        else:
+            done = self.target.is_file() and self.target.stat().st_size == size
+        if not done and not self.request.replace:
             raise UsageError(f"{self.target} is the result of another flow; use --replace to replace it")
+        return done
+
+    def _already_done(self, job: Job) -> Prepared:
+        """`resume` of a finished output: no byte changes."""
         self.store.add(job)
         for state in (State.QUEUED, State.RUNNING, State.SEALING, State.COMPLETED):
             self.store.move(job.id, state, "already complete")
@@ -138,15 +161,19 @@ class _FolderJob:
             "workers": job.workers,
             "threads": job.threads,
         }
+        return WorkFolder.create(self.target, fingerprint, plan.stages, self._file_bytes(plan), record)
+
+    def _file_bytes(self, plan: Plan) -> int | None:
         last = plan.stages[-1]
-        size = self.known.load("storage", last.storage)().sink(last.output).file_bytes
-        return WorkFolder.create(self.target, fingerprint, plan.stages, size, record)
+        size: int | None = self.known.load("storage", last.storage)().sink(last.output).file_bytes
+        return size
 
 
 def prepare_resume(target: Path, request: Request, store: JobStore, known: Registry, *, trust: bool) -> Prepared | None:
     """Take up the unfinished output beside `target`; None when the output is already whole."""
     if not WorkFolder.find(target):
         if os.path.lexists(target):
+            _tidy(target)
             return None
         raise UsageError(f"nothing to resume: there is no unfinished output for {target}")
     lock = OutputLock(target, "resume")
@@ -170,13 +197,22 @@ def prepare_resume(target: Path, request: Request, store: JobStore, known: Regis
         try:
             run = FolderRun(work, known, trust=trust, keep_open=(lock.handle,))
         except BaseException as error:
-            _abandon(store, job, error)
+            abandon(store, job, error)
             raise
     except BaseException:
         if lock.held:
             lock.release(remove=not WorkFolder.find(target))
         raise
     return Prepared(job=job, run=run, notes=tuple(record["notes"]), lock=lock)
+
+
+def _tidy(target: Path) -> None:
+    """Remove what a crash after the commit may have left beside a whole output."""
+    left = (".lock", ".gone", ".new")
+    if any(path.name.startswith(f"{target.name}.") and path.suffix in left for path in target.parent.iterdir()):
+        lock = OutputLock(target, "resume")
+        sweep(target)
+        lock.release(remove=True)
 
 
 def _found(target: Path, store: JobStore) -> WorkFolder | None:
@@ -198,7 +234,7 @@ def settle_dead_holder(store: JobStore, target: Path) -> None:
     if holder is None:
         return
     unfinished = [path for path in WorkFolder.find(target) if not is_committed(path)]
-    if holder.state is State.SEALING and not unfinished:
+    if holder.state is State.SEALING and not unfinished and os.path.lexists(target):
         store.move(holder.id, State.COMPLETED, "its engine died after the commit")
     elif holder.state in (State.CANCELLING, State.PAUSED):
         store.move(holder.id, State.CANCELLED, "its engine died")
@@ -209,7 +245,7 @@ def settle_dead_holder(store: JobStore, target: Path) -> None:
 def _check_unchanged(work: WorkFolder, known: Registry) -> None:
     """Refuse to mix: the same plugin versions and the same input as when the output was begun."""
     for name, version in work.record["versions"].items():
-        now = known.version_of(name)
+        now = known.code_of(name)
         if now != version:
             raise Incomplete(
                 f"the unfinished output was begun with {name} {version}, installed is {now or 'none'}; "
@@ -222,11 +258,16 @@ def _check_unchanged(work: WorkFolder, known: Registry) -> None:
 
 
 def _versions(plan: Plan, known: Registry) -> dict[str, str]:
-    """Versions of every distribution whose code decides the output's bytes."""
-    used = {step.distribution for stage in plan.stages for step in stage.steps}
-    formats = {stage.storage for stage in plan.stages} | {str(s.source["storage"]) for s in plan.stages[:1]}
-    used |= {known.find("storage", format_).distribution for format_ in formats}
-    return {name: known.version_of(name) for name in sorted(used)}
+    """Versions of every distribution whose code decides the output's bytes, and of the libraries these require."""
+    steps = [step for stage in plan.stages for step in stage.steps]
+    kernels = [item for step in steps for item in step.kernels.items()]
+    used = {"seisproc-core", *(step.distribution for step in steps)}
+    used |= {known.find("storage", stage.storage).distribution for stage in plan.stages}
+    used.add(known.find("storage", str(plan.stages[0].source["storage"])).distribution)
+    used |= {known.find("kernels", f"{name}.{backend}").distribution for name, backend in kernels}
+    used |= {known.find("backends", backend).distribution for _, backend in kernels if backend != REFERENCE}
+    used |= {name for distribution in used for name in requirements(distribution)}
+    return {name: known.code_of(name) for name in sorted(used)}
 
 
 def _default_executor(known: Registry) -> str:
@@ -234,7 +275,7 @@ def _default_executor(known: Registry) -> str:
     return best.id if best else IN_PROCESS
 
 
-def _abandon(store: JobStore, job: Job, error: BaseException) -> None:
+def abandon(store: JobStore, job: Job, error: BaseException) -> None:
     """A job that could not be prepared ends as failed, if it was stored at all."""
     try:
         store.move(job.id, State.FAILED, str(error), error=str(error))

@@ -15,13 +15,13 @@ import numpy as np
 
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import MemorySink, MemorySurvey, Survey
-from seisproc_core.errors import UsageError, WorkerDied
+from seisproc_core.errors import DataError, StepError, UsageError, WorkerDied
 from seisproc_core.execution.executor import Executor, Receipt, Task
 from seisproc_core.execution.stage import StageRunner
 from seisproc_core.execution.worker import OpenJob
 from seisproc_core.jobs.control import Control
 from seisproc_core.jobs.journal import Journal
-from seisproc_core.jobs.workfolder import WorkFolder
+from seisproc_core.jobs.workfolder import WorkFolder, check_target
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.planning import Plan, StagePlan
 
@@ -99,9 +99,13 @@ class FolderRun:
         *,
         source: Survey | None = None,
         trust: bool = False,
+        replace: bool = False,
         keep_open: tuple[int, ...] = (),
     ) -> None:
         self._source = source
+        self._replace = replace or bool(work.record["replace"])
+        check_target(work.target, [], replace=self._replace)
+        work.check_plan()
         self.work = work
         self.control = Control(work.path / "control", create=True)
         self.stage = 0
@@ -114,10 +118,18 @@ class FolderRun:
         self.stages = len(work.stages)
         self.committed = sum(r.traces_in for done in self._journal.done.values() for r in done.values())
         self.on_commit: Callable[[], None] = lambda: None
+        self.hopeless = False
         self._finished: list[tuple[str, int, int, int]] = []
         self._started = time.time()
 
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
+        try:
+            self._run_stages(executor, workers, threads)
+        except (StepError, DataError, UsageError):
+            self.hopeless = True  # going on would fail again
+            raise
+
+    def _run_stages(self, executor: Executor, workers: int, threads: int) -> None:
         opened = OpenJob(self.work.path, self._source)
         for number, stage in enumerate(self.work.stages):
             self.stage = number
@@ -155,8 +167,7 @@ class FolderRun:
         self.on_commit()
 
     def seal(self) -> Path:
-        replace = bool(self.work.record["replace"])
-        self.work.seal(self._journal, self._finished, self._provenance(), replace=replace)
+        self.work.seal(self._journal, self._finished, self._provenance(), replace=self._replace)
         return self.work.target
 
     def _provenance(self) -> dict[str, Any]:

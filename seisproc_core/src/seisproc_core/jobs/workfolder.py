@@ -2,7 +2,7 @@
 
 ::
 
-    job.json             the flow with references resolved, the plan, the fingerprint; checksums of itself and the arrays
+    job.json             the flow with references resolved, the plan, the fingerprint; checksums of it and the arrays
     stage<k>-*.npy       the plan's arrays
     journal, control     what is done; the command byte and counters
     stage-<k>/           intermediate stages
@@ -13,6 +13,7 @@ The rename of ``data`` to OUT is the commit: before it OUT is absent or the old 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -33,6 +34,7 @@ from seisproc_core.processing.planning import StagePlan, stage_from_json, stage_
 
 FORMAT = 1
 MANIFEST, PROVENANCE = "manifest.json", "provenance.json"
+_REPLACED = "replaced"  # in the working folder: the old version, for the moment between two renames
 _ARRAYS = ("order", "in_starts", "out_starts")
 _MAX_JSON = 256 << 20
 
@@ -46,9 +48,12 @@ class WorkFolder:
         self.record: Mapping[str, Any] = record
         self.fingerprint = str(record["fingerprint"])
         self.stages: list[StagePlan] = [
-            stage_from_json(plain, {name: _load(path / f"stage{k}-{name}.npy") for name in _ARRAYS})
+            stage_from_json(plain, {name: self._array(f"stage{k}-{name}.npy") for name in _ARRAYS})
             for k, plain in enumerate(record["stages"])
         ]
+
+    def _array(self, file: str) -> np.ndarray | None:
+        return _load(self.path / file) if file in self.record["arrays"] else None
 
     @property
     def target(self) -> Path:
@@ -111,17 +116,14 @@ class WorkFolder:
             return []
         return sorted(p for p in target.parent.iterdir() if pattern.fullmatch(p.name) and p.is_dir())
 
-    def verify(self, journal: Journal) -> int:
-        """Forget journalled segments whose bytes are not there or not right; returns how many were.
-
-        Raises
-        ------
-        Damaged
-            The plan itself was altered.
-        """
+    def check_plan(self) -> None:
+        """Raise `Damaged` when the plan's arrays were altered."""
         for file, expected in self.record["arrays"].items():
             if not _matches(self.path / file, 0, *expected):
                 raise Damaged(f"{self.path / file} was altered, it cannot be resumed; run again with --discard")
+
+    def verify(self, journal: Journal) -> int:
+        """Forget journalled segments whose bytes are not there or not right; returns how many were."""
         lost = 0
         for stage, done in journal.done.items():
             root = self.folder_of(stage)
@@ -159,7 +161,8 @@ class WorkFolder:
         except OSError as error:
             raise StorageError.from_os(error, f"cannot finish {self.target}") from error
         faults.point("after-commit")
-        self.remove()
+        with contextlib.suppress(StorageError):  # the output is whole; the next job that writes it sweeps the rest
+            self.remove()
 
     def _write_manifest(
         self, journal: Journal, pieces: list[tuple[str, int, int, int]], provenance: dict[str, Any]
@@ -170,8 +173,8 @@ class WorkFolder:
         for path in [p for p in self.data.rglob("*") if p.is_file()]:
             if path.relative_to(self.data).as_posix() not in listed:
                 path.unlink()
-        root = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
-        manifest = {"format": FORMAT, "fingerprint": self.fingerprint, "root": root, "pieces": listed}
+        manifest = {"format": FORMAT, "fingerprint": self.fingerprint, "pieces": listed}
+        manifest["root"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
         durable.write_file(self.data / PROVENANCE, json.dumps(provenance, indent=1, sort_keys=True).encode())
         durable.write_file(self.data / MANIFEST, json.dumps(manifest, sort_keys=True).encode())
         durable.sync_folder(self.data)
@@ -184,7 +187,10 @@ class WorkFolder:
 def remove(path: Path) -> None:
     """Delete a working folder, whole or damaged. Its name goes first: a half-deleted one is never taken up again."""
     gone = path.with_suffix(".gone")
+    replaced, target = path / _REPLACED, _target_of(path)
     try:
+        if replaced.exists() and not os.path.lexists(target):
+            os.rename(replaced, target)
         os.rename(path, gone)
         shutil.rmtree(gone)
     except OSError as error:
@@ -193,8 +199,12 @@ def remove(path: Path) -> None:
 
 def is_committed(path: Path) -> bool:
     """True when a working folder's output was renamed into place and only the folder's removal is missing."""
-    sealed = sealed_fingerprint(_target_of(path)) or ""
-    return not os.path.lexists(path / "data") or (sealed != "" and path.stem.endswith(f".{sealed[:8]}"))
+    if not os.path.lexists(path / "data"):
+        return True
+    try:  # where the two were exchanged; by job, because the old version may have the same fingerprint
+        return bool(_read_json(_target_of(path) / PROVENANCE)["job"] == _read_json(path / "job.json")["job"])
+    except (OSError, KeyError, Damaged):
+        return False
 
 
 def _target_of(path: Path) -> Path:
@@ -240,11 +250,11 @@ def check_target(target: Path, inputs: list[str], *, replace: bool) -> None:
 def _commit(data: Path, target: Path, *, replace: bool) -> None:
     if not (replace and os.path.lexists(target)):
         durable.rename_new(data, target)
-    elif data.is_file():
+    elif data.is_file() and target.is_file():
         os.replace(data, target)
-    elif not durable.exchange(data, target):
+    elif data.is_file() or not durable.exchange(data, target):
         # Without an exchange the old version steps aside first; a crash in between leaves both whole.
-        os.rename(target, data.with_name("replaced"))
+        os.rename(target, data.with_name(_REPLACED))
         os.rename(data, target)
 
 
@@ -274,12 +284,10 @@ def _save(path: Path, array: np.ndarray) -> tuple[int, int]:
     return durable.checksum(path)
 
 
-def _load(path: Path) -> np.ndarray | None:
+def _load(path: Path) -> np.ndarray:
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError) as error:
         raise Damaged(f"{path} cannot be read: {error}; run again with --discard") from error
 
@@ -293,7 +301,7 @@ def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = _read_json(path)
     except (OSError, Damaged) as error:
-        raise Damaged(f"{path} cannot be read, the job cannot be resumed ({error}); run again with --discard") from error
+        raise Damaged(f"{path} cannot be read ({error}), nor the job resumed; run again with --discard") from error
     if record.get("checksum") != _checksum(record):
         raise Damaged(f"{path} was altered, the job cannot be resumed; run again with --discard")
     if record.get("format") != FORMAT:

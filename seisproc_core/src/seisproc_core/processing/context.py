@@ -11,6 +11,11 @@ import numpy as np
 
 from seisproc_core.errors import Cancelled, PluginError
 
+# What getrefcount says of an object that only a list holds. Interpreters differ, and being wrong by one would hand out
+# a block that is still in use.
+_PROBE = [object()]
+_UNHELD = sys.getrefcount(_PROBE[0])
+
 
 class BufferPool:
     """Output arrays that are used again once nobody holds them: fresh large arrays cost far more than arithmetic."""
@@ -26,15 +31,12 @@ class BufferPool:
         return flat[: math.prod(shape)].reshape(shape)
 
     def _block(self, size: int) -> np.ndarray:
-        # Free means: only the list, the loop variable and getrefcount's argument still refer to the block.
-        best = -1
-        for i, block in enumerate(self._blocks):
-            if sys.getrefcount(block) == 3 and size <= block.size <= 2 * size + 4096:
-                best = i
-                break
-        if best >= 0:
-            return self._blocks[best]
-        self._blocks = [block for block in self._blocks if sys.getrefcount(block) > 3][-16:]
+        blocks = self._blocks
+        held = [sys.getrefcount(blocks[i]) > _UNHELD for i in range(len(blocks))]
+        for i, is_held in enumerate(held):
+            if not is_held and size <= blocks[i].size <= 2 * size + 4096:
+                return blocks[i]
+        self._blocks = [blocks[i] for i in range(len(blocks)) if held[i]][-16:]
         made = np.empty((size + 63) // 64 * 64, np.uint8)
         self._blocks.append(made)
         return made

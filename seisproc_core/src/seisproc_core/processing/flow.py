@@ -106,7 +106,7 @@ class Flow:
             plain = tomllib.loads(path.read_text("utf-8"))
         except OSError as error:
             raise FlowError(f"cannot read flow {path}: {error.strerror}") from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of thousands of digits
             raise FlowError(f"{path} is not a TOML file: {str(error).splitlines()[0]}") from error
         for override in overrides:
             _override(plain, override)
@@ -129,11 +129,16 @@ class Flow:
         sink_storage, sink_paths, sink_rest = _address(known, sink, base, f"flow {name}, [sink]")
         if len(sink_paths) != 1:
             raise FlowError(f"flow {name}, [sink]: one path, not {len(sink_paths)}")
-        index = tuple(tuple(map(canonical, keys)) for keys in sink_rest.pop("index", []))
+        index = sink_rest.pop("index", [])
+        if not isinstance(index, list):
+            raise FlowError(f"flow {name}, [sink]: index must be a list of lists of header words, not {index!r}")
+        if not isinstance(plain.get("import", {}), Mapping):
+            raise FlowError(f"flow {name}: import must be a table")
+        keys = tuple(word_list(f"flow {name}, [sink]", "index", words) for words in index)
         return cls(
             source=Source(storage=storage, paths=paths, gather=gather, sort=sort, options=rest),
             steps=tuple(_step(item, number, name) for number, item in enumerate(steps, 1)),
-            sink=Target(storage=sink_storage, path=sink_paths[0], index=index, options=sink_rest),
+            sink=Target(storage=sink_storage, path=sink_paths[0], index=keys, options=sink_rest),
             name=str(plain.get("name", name)),
             base=base.absolute(),
             import_options=dict(plain.get("import", {})),
@@ -177,7 +182,7 @@ def _address(
         raise FlowError(f"{where}: name one of {', '.join(f'{i} = ...' for i in ids) or 'no installed format'}")
     value = table[named[0]]
     paths = [value] if isinstance(value, str) else value
-    if not isinstance(paths, list) or not paths or not all(isinstance(p, str) and p for p in paths):
+    if not isinstance(paths, list) or not paths or not all(isinstance(p, str) and p and "\0" not in p for p in paths):
         raise FlowError(f"{where}: {named[0]} must be a path or a list of paths, not {value!r}")
     rest = {key: item for key, item in table.items() if key != named[0]}
     return named[0], tuple(os.path.abspath(base / path) for path in paths), rest
@@ -194,6 +199,8 @@ def word_list(where: str, key: str, words: Any) -> tuple[str, ...]:
 def _step(item: Any, number: int, name: str) -> Step:
     if not isinstance(item, Mapping) or not isinstance(item.get("use"), str):
         raise FlowError(f'flow {name}: step {number} needs use = "processor"')
+    if not isinstance(item.get("backend", ""), str):
+        raise FlowError(f"flow {name}: step {number}: backend must be the name of one, not {item['backend']!r}")
     rest = {key: value for key, value in item.items() if key not in ("use", "backend")}
     return Step(use=item["use"], parameters=rest, backend=item.get("backend"))
 
@@ -206,12 +213,16 @@ def _override(plain: dict[str, Any], text: str) -> None:
         raise FlowError(f"--set {text}: write step.parameter=value, e.g. agc.window_ms=300")
     try:
         value = tomllib.loads(f"value = {right}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = right.strip()
     if owner in ("source", "sink"):
         tables = [plain.setdefault(owner, {})]
     else:
-        tables = [step for step in plain.get("step", []) if isinstance(step, dict) and step.get("use") == owner]
+        steps = plain.get("step")
+        tables = [
+            s for s in (steps if isinstance(steps, list) else []) if isinstance(s, dict) and s.get("use") == owner
+        ]
+    tables = [table for table in tables if isinstance(table, dict)]
     if len(tables) != 1:
         found = "no step" if not tables else f"{len(tables)} steps"
         raise ParameterError(owner, parameter, f"cannot be set: the flow has {found} named '{owner}'")

@@ -18,7 +18,7 @@ def usable_backends(registry: Registry) -> dict[str, str]:
     for entry in sorted(registry.of("backends"), key=lambda e: -e.spec["rank"]):
         try:
             usable[entry.id] = str(resolve(entry.spec["impl"])())
-        except PluginError:
+        except Exception:  # whatever ails it, the reference is still there
             continue
     usable[REFERENCE] = "NumPy/SciPy"
     return usable

@@ -119,14 +119,16 @@ def _convert(owner: str, name: str, type_: Any, info: ParamInfo, value: Any, bas
 
 
 def _scalar(owner: str, name: str, type_: Any, info: ParamInfo, value: Any) -> Any:
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise ParameterError(owner, name, "is too large a number")
     if type_ is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not type_:
         raise ParameterError(owner, name, f"must be {_TYPE_NAMES.get(type_, type_.__name__)}, not {value!r}")
     if type_ in (int, float):
         unit = f" {info.unit}" if info.unit else ""
-        if math.isnan(value):
-            raise ParameterError(owner, name, "must be a number, not nan")
+        if not math.isfinite(value):
+            raise ParameterError(owner, name, f"must be a finite number, not {value}")
         if info.above is not None and not value > info.above:
             raise ParameterError(owner, name, f"must be above {info.above:g}{unit}, not {value:g}")
         if info.minimum is not None and value < info.minimum:

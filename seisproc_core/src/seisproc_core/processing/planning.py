@@ -16,7 +16,7 @@ import numpy as np
 
 from seisproc_core.data.gather import Layout
 from seisproc_core.data.headers import Headers
-from seisproc_core.data.survey import OutputPlan, Survey, SurveyInfo
+from seisproc_core.data.survey import OutputPlan, Survey
 from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, TRACE_ID
 from seisproc_core.errors import DataError, FlowError, UsageError
 from seisproc_core.plugins import Registry
@@ -290,7 +290,7 @@ class _Planner:
             n_traces=layout.n_traces,
             sampling=layout.sampling,
             words={name: headers.dtype(name).str for name in headers},
-            info=SurveyInfo(length_unit=info.length_unit, header_map=info.header_map, file=info.file),
+            info=attrs.evolve(info, processed=info.processed or steps > 0),
             raw_header_bytes=self.survey.raw_header_bytes,
             raw_sample_bytes=0 if steps else self.survey.raw_sample_bytes,
             index=index,
