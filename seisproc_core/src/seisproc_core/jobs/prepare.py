@@ -111,7 +111,8 @@ class _FolderJob:
             if lock.held:
                 lock.release(remove=not WorkFolder.find(target))
             raise
-        return Prepared(job=job, run=run, notes=plan.notes, lock=lock)
+        notes = plan.notes if fresh else (*plan.notes, f"going on with the unfinished output {work.path.name}")
+        return Prepared(job=job, run=run, notes=notes, lock=lock)
 
     def _unfinished(self, fingerprint: str) -> WorkFolder | None:
         """The unfinished output of the same job, if there is one; others are refused, or discarded where asked."""
