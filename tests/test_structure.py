@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 import re
@@ -137,7 +138,8 @@ print(json.dumps(failed))
 
 
 def test_every_module_can_be_imported_first() -> None:
-    names = modules()
+    # The native package is there only where a Rust toolchain built it.
+    names = [name for name in modules() if importlib.util.find_spec(name.partition(".")[0])]
     assert len(names) > 100
     done = subprocess.run(
         [sys.executable, "-c", IMPORTER],
