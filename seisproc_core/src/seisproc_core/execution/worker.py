@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from seisproc_core.data.survey import Piece, Survey
+from seisproc_core.data.survey import Survey
 from seisproc_core.execution.executor import Receipt
 from seisproc_core.execution.stage import StageRunner
-from seisproc_core.jobs import durable, faults
+from seisproc_core.jobs import faults
 from seisproc_core.jobs.control import Control
 from seisproc_core.jobs.workfolder import WorkFolder
 from seisproc_core.plugins import Registry, registry
@@ -47,14 +47,10 @@ class OpenJob:
         """Run one segment; when this returns its bytes survive a crash."""
         pieces, traces_in, traces_out = self.runner(stage).run(segment, slot)
         faults.point("before-write")
-        written = self._put(stage, pieces)
+        written = self.work.put(stage, pieces)
         faults.point("after-write")
         self.control.begin(slot, -1)
         return Receipt(segment=segment, pieces=tuple(written), traces_in=traces_in, traces_out=traces_out)
-
-    def _put(self, stage: int, pieces: list[Piece]) -> list[tuple[str, int, int, int]]:
-        root = self.work.folder_of(stage)
-        return durable.put_folder(root, pieces) if root.is_dir() else durable.put_file(root, pieces)
 
 
 def open_source(work: WorkFolder, stage: int, known: Registry) -> Survey:

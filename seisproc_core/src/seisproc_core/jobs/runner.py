@@ -150,7 +150,7 @@ class FolderRun:
             self.control.check()
             sink = self._registry.load("storage", stage.storage)().sink(stage.output)
             pieces = sink.finish(self.work.folder_of(self.stage))
-            self._finished = self.work.finish_stage(self.stage, pieces)
+            self._finished = self.work.put(self.stage, pieces)
 
     def _run_segments(self, executor: Executor, task: Task, todo: list[int]) -> None:
         try:

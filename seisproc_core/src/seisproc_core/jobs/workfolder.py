@@ -133,8 +133,8 @@ class WorkFolder:
                     lost += 1
         return lost
 
-    def finish_stage(self, stage: int, pieces: list[Piece]) -> list[tuple[str, int, int, int]]:
-        """Write what completes a stage."""
+    def put(self, stage: int, pieces: list[Piece]) -> list[tuple[str, int, int, int]]:
+        """Write pieces of a stage - of a segment, or what completes it; durable when this returns."""
         root = self.folder_of(stage)
         return durable.put_folder(root, pieces) if root.is_dir() else durable.put_file(root, pieces)
 
@@ -146,7 +146,7 @@ class WorkFolder:
         Parameters
         ----------
         pieces
-            What `finish_stage` wrote for the last stage.
+            What `put` wrote to complete the last stage.
         """
         last = len(self.stages) - 1
         missing = set(range(self.stages[last].n_segments)) - set(journal.done.get(last, {}))
