@@ -24,6 +24,7 @@ GAINS = {
     "bias_scale": {"bias": 0.25, "scale": 3.0},
     "clip_trap": {"trap": 2.0, "clip": 0.5},
     "epow0p8": {"exponential_per_s": 0.8},
+    "epow_etpow": {"exponential_per_s": 0.5, "exponential_power": 1.5},
     "gpow0p5": {"power": 0.5},
     "jon": {"t_power": 2.0, "power": 0.5, "clip_quantile": 0.95},
     "qclip95": {"clip_quantile": 0.95},

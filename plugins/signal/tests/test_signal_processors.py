@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from seisproc_core.errors import Cancelled
+from seisproc_core.errors import Cancelled, HeaderError, ParameterError
 from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import build
 from seisproc_core.testing import make_gather, run_processor
 from seisproc_signal.agc import Agc
-from seisproc_signal.bandpass import Bandpass, Notch, Trapezoid, filter_traces
+from seisproc_signal.bandpass import Bandpass, Notch, Trapezoid
 from seisproc_signal.combine import Combine
 from seisproc_signal.edit import Kill, Reverse, Select
+from seisproc_signal.filtering import filter_traces
 from seisproc_signal.gain import Gain, Spreading, TraceBalance
 from seisproc_signal.mute import Mute, SurgicalMute
 from seisproc_signal.plugin import seisproc_kernels
@@ -208,6 +210,25 @@ def test_kill_reverse_and_select_by_ranges():
     assert near.headers["channel"].tolist() == [1, 2, 3, 4] and near.gather_starts.tolist() == [0, 2, 4]
     far = run_processor(Select, gather, {"where": {"offset": [0, 45]}, "absolute": True, "drop": True})
     assert far.headers["channel"].tolist() == [0, 5] and far.gather_starts.tolist() == [0, 1, 2]
+
+
+def test_traces_are_chosen_by_a_table_of_words():
+    words = {"field_record": [1, 1, 1, 2, 2, 2], "channel": [1, 2, 3, 1, 2, 3]}
+    gather = make_gather(np.ones((6, 3)), **words)
+    listed = {"field_record": [1, 2, 2, 9], "channel": [2, 1, 3, 9]}
+    killed = run_processor(Kill, gather, {"table": listed})
+    assert killed.headers.column("dead").tolist() == [0, 4, 0, 4, 0, 4]
+    both = run_processor(Reverse, gather, {"table": listed, "where": {"field_record": [2, 2]}})
+    assert both.traces[:, 0].tolist() == [1, 1, 1, -1, 1, -1]
+    kept = run_processor(Select, gather, {"table": listed, "drop": True}).headers
+    assert kept["field_record"].tolist() == [1, 1, 2] and kept["channel"].tolist() == [1, 3, 2]
+    step = build(Kill, "kill", {"table": listed})
+    assert step.notes(gather.layout) == ["1 of the 4 rows of the table match no trace"]
+    assert not build(Kill, "kill", {"table": {"channel": [1]}}).notes(gather.layout)
+    with pytest.raises(HeaderError, match="inline"):
+        run_processor(Kill, gather, {"table": {"inline": [1]}})
+    with pytest.raises(ParameterError, match="unknown column"):
+        run_processor(Kill, gather, {"table": {"colour": [1]}})
 
 
 def test_combine_pairs_by_polarity_without_doubling_a_lone_trace():

@@ -29,6 +29,7 @@ ARRAYS = {
     "values": types.Array(types.float64, 1, "C", readonly=True),
     "values_out": types.Array(types.float64, 1, "C"),
     "table": types.Array(types.float64, 2, "C", readonly=True),
+    "table_out": types.Array(types.float64, 2, "C"),
     "table32": types.Array(types.float32, 2, "C", readonly=True),
     "flag": types.Array(types.uint8, 1, "C", readonly=True),
 }

@@ -1,4 +1,4 @@
-"""Signal processors: gains, filters, mutes, trace edits and combination."""
+"""Processors of single traces: gains, filters, deconvolution, wavelets, resampling, mutes and edits."""
 
 from __future__ import annotations
 

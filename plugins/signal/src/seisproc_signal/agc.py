@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,8 +30,12 @@ class Agc(Processor):
     ``mode = "su"`` reproduces Seismic Unix `sugain`: an even window that lacks its last sample for rms, and no
     division by the sum of weights for gaussian.
 
+    ``output = "gain"`` gives the factors instead of the data: 1 / amplitude at every live sample, 0 where there is
+    none. The product of input and factors is the AGC'd trace; saved as a survey of the same traces, they tell what
+    AGC did, and dividing by them undoes it.
+
     Not for amplitude work (AVO, attenuation, inversion): AGC destroys relative amplitudes and cannot be undone from its
-    output.
+    output alone.
 
     Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 1.4, "rms amplitude AGC".
     """
@@ -39,6 +43,7 @@ class Agc(Processor):
     window_ms: float = param(500.0, help="Length of the whole window.", unit="ms", above=0)
     kind: Literal["rms", "gaussian"] = param("rms", help="How samples in the window are weighted.")
     mode: Literal["centred", "su"] = param("centred", help="Symmetric window, or that of Seismic Unix.")
+    output: Literal["data", "gain"] = param("data", help="Balanced traces, or the factors that balance them.")
 
     def _half_window(self, layout: Layout) -> int:
         samples = nearest_sample(np.array(self.window_ms / 1000 / layout.sampling.interval_s))
@@ -53,12 +58,17 @@ class Agc(Processor):
         first, end = batch.live_window
         half = self._half_window(batch)
         out = context.empty(batch.traces.shape)
+        window: tuple[Any, ...]
         if self.kind == "rms":
-            after = half if self.mode == "centred" else half - 1
-            context.kernel("agc")(batch.traces, first, end, half, after, out, context.flag)
+            name, window = "agc", (half, half if self.mode == "centred" else half - 1)
         else:
             weights = np.exp(-((GAUSSIAN_CUT * np.arange(half) / half) ** 2))
-            context.kernel("agc_gaussian")(batch.traces, first, end, weights, self.mode == "centred", out, context.flag)
+            name, window = "agc_gaussian", (weights, self.mode == "centred")
+        if self.output == "data":
+            context.kernel(name)(batch.traces, first, end, *window, out, context.flag)
+        else:
+            for rows, inside, _, rms in LEVELS[name](batch.traces, first, end, *window, context.flag):
+                _divide(inside, rms, out[rows])
         return batch.with_traces(out)
 
 
@@ -89,11 +99,8 @@ def agc(
     Cancelled
         When the flag was raised.
     """
-    sample = np.arange(traces.shape[1])
-    for rows, start, stop, live in _live_blocks(traces, first, end, flag):
-        total = window_sums(np.square(live, dtype=np.float64), before, after)
-        count = np.minimum(sample + after + 1, stop) - np.maximum(sample - before, start)
-        _divide(live, np.sqrt(total / np.maximum(count, 1)), out[rows])
+    for rows, _, live, rms in _rms_levels(traces, first, end, before, after, flag):
+        _divide(live, rms, out[rows])
 
 
 def agc_gaussian(
@@ -116,17 +123,8 @@ def agc_gaussian(
     traces, first, end, out, flag
         As for `agc`.
     """
-    from scipy import ndimage  # slow to import, and only this form needs it
-
-    kernel = np.concatenate((weights[:0:-1], weights))
-    sample = np.arange(traces.shape[1])
-    for rows, start, stop, live in _live_blocks(traces, first, end, flag):
-        power = ndimage.correlate1d(np.square(live, dtype=np.float64), kernel, axis=1, mode="constant")
-        if normalise:
-            inside = ((sample >= start) & (sample < stop)).astype(np.float64)
-            total = ndimage.correlate1d(inside, kernel, axis=1, mode="constant")
-            power = np.divide(power, total, out=power, where=inside > 0)
-        _divide(live, np.sqrt(power), out[rows])
+    for rows, _, live, rms in _gaussian_levels(traces, first, end, weights, normalise, flag):
+        _divide(live, rms, out[rows])
 
 
 def window_sums(values: np.ndarray, before: int, after: int) -> np.ndarray:
@@ -148,17 +146,49 @@ def window_sums(values: np.ndarray, before: int, after: int) -> np.ndarray:
     return total
 
 
+# Blocks of rows: which, 1 at live samples, samples with zeros outside, the amplitude around each.
+Levels = Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]
+
+
+def _rms_levels(
+    traces: np.ndarray, first: np.ndarray, end: np.ndarray, before: int, after: int, flag: np.ndarray
+) -> Levels:
+    sample = np.arange(traces.shape[1])
+    for rows, inside, live in _live_blocks(traces, first, end, flag):
+        total = window_sums(np.square(live, dtype=np.float64), before, after)
+        start, stop = first[rows, None], end[rows, None]
+        count = np.minimum(sample + after + 1, stop) - np.maximum(sample - before, start)
+        yield rows, inside, live, np.sqrt(total / np.maximum(count, 1))
+
+
+def _gaussian_levels(
+    traces: np.ndarray, first: np.ndarray, end: np.ndarray, weights: np.ndarray, normalise: bool, flag: np.ndarray
+) -> Levels:
+    from scipy import ndimage  # slow to import, and only this form needs it
+
+    kernel = np.concatenate((weights[:0:-1], weights))
+    for rows, inside, live in _live_blocks(traces, first, end, flag):
+        power = ndimage.correlate1d(np.square(live, dtype=np.float64), kernel, axis=1, mode="constant")
+        if normalise:
+            total = ndimage.correlate1d(inside.astype(np.float64), kernel, axis=1, mode="constant")
+            power = np.divide(power, total, out=power, where=inside > 0)
+        yield rows, inside, live, np.sqrt(power)
+
+
+LEVELS: dict[str, Callable[..., Levels]] = {"agc": _rms_levels, "agc_gaussian": _gaussian_levels}
+
+
 def _live_blocks(
     traces: np.ndarray, first: np.ndarray, end: np.ndarray, flag: np.ndarray
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
-    """Blocks of rows: which, their live windows as columns, and their samples with zeros outside."""
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Blocks of rows: which, 1 at live samples, and samples with zeros outside."""
     sample = np.arange(traces.shape[1])
     for row in range(0, len(traces), ROWS):
         if flag[0]:
             raise Cancelled
         rows = slice(row, row + ROWS)
-        start, stop = first[rows, None], end[rows, None]
-        yield rows, start, stop, np.where((sample >= start) & (sample < stop), traces[rows], np.float32(0))
+        inside = (sample >= first[rows, None]) & (sample < end[rows, None])
+        yield rows, inside.astype(np.float32), np.where(inside, traces[rows], np.float32(0))
 
 
 def _divide(live: np.ndarray, rms: np.ndarray, out: np.ndarray) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import attrs
 import numpy as np
 from scipy import fft
 
@@ -12,25 +11,7 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-
-ROWS = 32  # traces between two looks at the cancel flag; their spectra stay in cache
-TAIL = 1e-5  # part of the impulse response's rms that may lie beyond its effective length
-
-
-@attrs.frozen
-class Transfer:
-    """A filter made ready for one trace length.
-
-    Attributes
-    ----------
-    gain
-        Real gain at each frequency of the real FFT, float32 ``(length // 2 + 1,)``.
-    length
-        Length of that FFT.
-    """
-
-    gain: np.ndarray
-    length: int
+from seisproc_signal.filtering import TAIL, Transfer, fft_length, filter_traces
 
 
 class _ZeroPhase(Processor):
@@ -172,36 +153,6 @@ class Notch(_ZeroPhase):
         return gain
 
 
-def filter_traces(traces: np.ndarray, transfer: Transfer, out: np.ndarray, context: Context) -> None:
-    """Multiply the spectrum of every trace by a real gain.
-
-    Parameters
-    ----------
-    traces, out
-        float32, shape ``(n_traces, n_samples)``.
-    transfer
-        The filter, made for `n_samples`.
-
-    Raises
-    ------
-    Cancelled
-        When the job was told to stop.
-    """
-    n_samples = traces.shape[1]
-    padded = np.zeros((ROWS, transfer.length), np.float32)
-    # Real and imaginary parts side by side: a real product costs half of a complex one.
-    gain = np.repeat(transfer.gain, 2)
-    for row in range(0, len(traces), ROWS):
-        context.check()
-        block = traces[row : row + ROWS]
-        padded[: len(block), :n_samples] = block
-        spectrum = fft.rfft(padded[: len(block)], axis=1, workers=1)
-        parts = spectrum.view(np.float32)
-        parts *= gain
-        filtered = fft.irfft(spectrum, transfer.length, axis=1, overwrite_x=True, workers=1)
-        out[row : row + len(block)] = filtered[:, :n_samples]
-
-
 @lru_cache(maxsize=32)
 def _transfer(design: _ZeroPhase, n_samples: int, interval_s: float) -> Transfer:
     """Sample the amplitude response finely, cut its impulse response at its effective length, pad for that.
@@ -211,7 +162,7 @@ def _transfer(design: _ZeroPhase, n_samples: int, interval_s: float) -> Transfer
     dense = fft.next_fast_len(max(16 * n_samples, 1 << 15), real=True)
     response = fft.irfft(design.amplitude(fft.rfftfreq(dense, interval_s), 0.5 / interval_s), dense)
     reach = min(_effective_length(response), n_samples - 1)
-    length = _fft_length(n_samples + reach)
+    length = fft_length(n_samples + reach)
     kernel = np.zeros(length)
     kernel[: reach + 1] = response[: reach + 1]
     if reach:
@@ -224,14 +175,6 @@ def _effective_length(response: np.ndarray) -> int:
     half = response[: len(response) // 2] ** 2
     beyond = np.cumsum(half[::-1])[::-1]
     return int(np.count_nonzero(beyond > TAIL**2 * beyond[0]))
-
-
-def _fft_length(at_least: int) -> int:
-    """The next fast length; multiples of 256 are left out, where the rows of a block fall on the same cache lines."""
-    length = int(fft.next_fast_len(at_least, real=True))
-    while length % 256 == 0:
-        length = int(fft.next_fast_len(length + 1, real=True))
-    return length
 
 
 def _su_transfer(

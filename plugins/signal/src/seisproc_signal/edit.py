@@ -9,6 +9,7 @@ import numpy as np
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.data.headers import Headers
+from seisproc_core.data.tables import Table
 from seisproc_core.data.words import DEAD
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
@@ -18,22 +19,61 @@ from seisproc_signal.windows import with_live_words
 KILLED = 4  # the reason "killed by a step" in the header dictionary
 
 
-class _ByRange(Processor):
-    """What edits by header ranges share."""
+KEYS = ("field_record", "channel", "source_station", "cdp", "cdp_trace", "inline", "crossline", "trace_id",
+        "trace_sequence_line", "trace_sequence_file")  # fmt: skip
 
-    where: dict[str, tuple[float, ...]]
-    absolute: bool
+
+@attrs.frozen(kw_only=True)
+class _Chosen(Processor):
+    """What edits of chosen traces share: how they are chosen."""
+
+    # `param` declares a field, it makes no value.
+    where: dict[str, tuple[float, ...]] | None = param(  # noqa: RUF009
+        None, help="Lowest and highest value by header word; all must match."
+    )
+    table: Table | None = param(  # noqa: RUF009
+        None, help="The traces, one a row, by header words such as field_record and channel.", columns=(), keys=KEYS
+    )
+    absolute: bool = param(False, help="Compare absolute values in `where`, as for |offset|.")
 
     def check(self, layout: Layout) -> None:
-        if not self.where:
-            raise self.bad("where", "needs at least one header word, as { channel = [5, 5] }")
-        for name, limits in self.where.items():
+        if not self.where and self.table is None:
+            raise self.bad("where", "needs at least one header word, as { channel = [5, 5] }, or a table must be given")
+        for name, limits in (self.where or {}).items():
             if len(limits) != 2 or limits[0] > limits[1]:
                 raise self.bad(f"where.{name}", f"must be [lowest, highest], not {list(limits)}")
             layout.headers[name]
+        for name in () if self.table is None else self.table.columns:
+            layout.headers[name]
+
+    def notes(self, layout: Layout) -> list[str]:
+        if self.table is None:
+            return []
+        missing = int(np.count_nonzero(~_contained(self.table, layout.headers)))
+        return [f"{missing} of the {len(self.table)} rows of the table match no trace"] if missing else []
 
     def _matches(self, headers: Headers) -> np.ndarray:
-        return matching(headers, self.where, self.absolute)
+        chosen = matching(headers, self.where or {}, self.absolute)
+        return chosen if self.table is None else chosen & listed(headers, self.table)
+
+
+def listed(headers: Headers, table: Table) -> np.ndarray:
+    """Traces whose words are those of any row of the table: bool ``(n_traces,)``."""
+    rows, traces = _numbered(table, headers)
+    return np.isin(traces, rows)
+
+
+def _contained(table: Table, headers: Headers) -> np.ndarray:
+    """Rows of the table that any trace matches."""
+    rows, traces = _numbered(table, headers)
+    return np.isin(rows, traces)
+
+
+def _numbered(table: Table, headers: Headers) -> tuple[np.ndarray, np.ndarray]:
+    """A number for every combination of words: of the table's rows, and of the traces."""
+    both = [np.concatenate((table[name], headers[name].astype(np.float64))) for name in table.columns]
+    number = np.unique(np.stack(both, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+    return number[: len(table)], number[len(table) :]
 
 
 def matching(headers: Headers, where: Mapping[str, tuple[float, ...]], absolute: bool) -> np.ndarray:
@@ -46,18 +86,17 @@ def matching(headers: Headers, where: Mapping[str, tuple[float, ...]], absolute:
 
 
 @processor("kill", scope="trace")
-class Kill(_ByRange):
+class Kill(_Chosen):
     """Kill the traces whose header words lie in ranges: samples become 0, the trace is flagged dead and keeps its row.
 
     A trace is killed when all words of `where` lie in their ranges, ends included, in SI units (metres, seconds):
-    ``where = { field_record = [12, 12], channel = [5, 8] }``. Its live window becomes empty and ``dead`` 4, so
+    ``where = { field_record = [12, 12], channel = [5, 8] }``; or when a `table` lists its words, one trace a row, as an
+    observer's log does: ``table = { field_record = [12, 12, 31], channel = [5, 6, 48] }`` (or a file). With both, both
+    must hold. Its live window becomes empty and ``dead`` 4, so
     that later steps pass it by and fold does not count it. Traces that were dead keep their reason.
 
     To remove the rows themselves, use `select`.
     """
-
-    where: dict[str, tuple[float, ...]] = param(help="Lowest and highest value by header word; all must match.")
-    absolute: bool = param(False, help="Compare absolute values, as for |offset|.")
 
     def plan(self, layout: Layout) -> Layout:
         return attrs.evolve(layout, headers=self._flagged(with_live_words(layout)))
@@ -79,15 +118,13 @@ class Kill(_ByRange):
 
 
 @processor("reverse", scope="trace")
-class Reverse(_ByRange):
+class Reverse(_Chosen):
     """Reverse the polarity of the traces whose header words lie in ranges: y = -x.
 
-    ``where = { channel = [13, 24] }``; a trace is reversed when all words match, ends included, in SI units. Repairs
+    ``where = { channel = [13, 24] }``; a trace is reversed when all words match, ends included, in SI units, or when a
+    `table` lists its words, one trace a row. Repairs
     geophones wired the wrong way; to weigh traces by a polarity word while combining them, use `combine`.
     """
-
-    where: dict[str, tuple[float, ...]] = param(help="Lowest and highest value by header word; all must match.")
-    absolute: bool = param(False, help="Compare absolute values, as for |offset|.")
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         sign = np.where(self._matches(batch.headers), np.float32(-1), np.float32(1))
@@ -97,18 +134,17 @@ class Reverse(_ByRange):
 
 
 @processor("select", scope="trace")
-class Select(_ByRange):
+class Select(_Chosen):
     """Keep the traces whose header words lie in ranges, and drop the rows of all others.
 
     ``where = { offset = [0, 45] }`` with ``absolute = true`` keeps |offset| <= 45 m; a trace is kept when all words
-    match, ends included, in SI units; ``drop = true`` drops those and keeps the others. Samples are not
-    touched. It depends on headers alone, so the number of traces that come out is known before any is read.
+    match, ends included, in SI units, or when a `table` lists its words; ``drop = true`` drops those and keeps the
+    others. Samples are not touched. It depends on headers alone, so the number of traces that come out is known
+    before any is read.
 
     To silence traces but keep their rows, use `kill`.
     """
 
-    where: dict[str, tuple[float, ...]] = param(help="Lowest and highest value by header word; all must match.")
-    absolute: bool = param(False, help="Compare absolute values, as for |offset|.")
     drop: bool = param(False, help="Drop the traces that match instead of keeping them.")
 
     def plan(self, layout: Layout) -> Layout:

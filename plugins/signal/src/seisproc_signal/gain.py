@@ -20,7 +20,8 @@ KEYS = ("cdp", "field_record", "inline", "crossline")
 class Gain(Processor):
     """Gain by a formula, the same for all traces: constant, time power, exponential, amplitude power, clip.
 
-    In this order: y = x + bias; y *= t^t_power; y *= exp(exponential_per_s t); y = sign(y) |y|^power; samples beyond
+    In this order: y = x + bias; y *= t^t_power; y *= exp(exponential_per_s t^exponential_power);
+    y = sign(y) |y|^power; samples beyond
     `trap` become 0; samples are limited to +-clip, then to the quantile `clip_quantile` of the live |y| of their
     trace; y *= scale. t is the time since the source in seconds, whatever the recording delay. With a
     t_power, samples at or before the source time become 0.
@@ -34,6 +35,7 @@ class Gain(Processor):
     bias: float = param(0.0, help="Value added first.")
     t_power: float = param(0.0, help="Exponent of time since the source, in seconds.")
     exponential_per_s: float = param(0.0, help="Rate of the exponential gain.", unit="1/s")
+    exponential_power: float = param(1.0, help="Exponent of time inside the exponential.", above=0)
     power: float = param(1.0, help="Exponent of the absolute amplitude; the sign stays.", above=0)
     trap: float | None = param(None, help="Samples larger than this become 0.", above=0)
     clip: float | None = param(None, help="Limit of the absolute amplitude.", above=0)
@@ -62,7 +64,9 @@ class Gain(Processor):
     def _by_time(self, layout: Layout) -> np.ndarray:
         """Factor of every sample, float32 ``(n_samples,)``."""
         times = source_times(layout.sampling)
-        factor = np.exp(self.exponential_per_s * times)
+        factor: np.ndarray = np.exp(
+            self.exponential_per_s * np.copysign(np.abs(times) ** self.exponential_power, times)
+        )
         if self.t_power:
             factor *= np.where(times > 0, np.where(times > 0, times, 1) ** self.t_power, 0)
         return factor.astype(np.float32)

@@ -12,7 +12,7 @@ from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal.windows import Curves, key_of, key_problem, nearest_sample, with_live_words
+from seisproc_signal.windows import Curves, key_of, key_problem, nearest_sample, scale_samples, with_live_words
 
 KEYS = ("cdp", "field_record", "source_station", "inline", "crossline")
 
@@ -59,10 +59,10 @@ class Mute(Processor):
         out = context.empty(batch.traces.shape)
         np.copyto(out, batch.traces)
         if self.where == "top":
-            _scale_samples(out, edge, ramp)
+            scale_samples(out, edge, ramp)
             first = np.maximum(first, edge)
         else:
-            _scale_samples(out, edge - len(ramp), ramp[::-1])
+            scale_samples(out, edge - len(ramp), ramp[::-1])
             end = np.minimum(end, edge)
         first = np.minimum(first, batch.n_samples)
         end = np.maximum(end, first)
@@ -121,8 +121,8 @@ class SurgicalMute(Processor):
         ramp = _ramp(self.taper_ms, batch.sampling)
         out = context.empty(batch.traces.shape)
         np.copyto(out, batch.traces)
-        _scale_samples(out, start - len(ramp), ramp[::-1])
-        _scale_samples(out, start + length, ramp)
+        scale_samples(out, start - len(ramp), ramp[::-1])
+        scale_samples(out, start + length, ramp)
         sample = np.arange(batch.n_samples)
         out[(sample >= start[:, None]) & (sample < (start + length)[:, None])] = 0
         mute_outside(out, *batch.live_window)
@@ -138,12 +138,3 @@ def _ramp(taper_ms: float, sampling: Sampling) -> np.ndarray:
     """Rising sin^2 taper that ends in 1, float32."""
     count = int(nearest_sample(np.array(taper_ms / 1000 / sampling.interval_s)))
     return (np.sin(np.pi / 2 * np.arange(1, count + 1) / max(count, 1)) ** 2).astype(np.float32)
-
-
-def _scale_samples(traces: np.ndarray, start: np.ndarray, weights: np.ndarray) -> None:
-    """Multiply samples ``start, start + 1, ...`` of every trace by the weights, in place, where they lie inside."""
-    if not len(weights):
-        return
-    column = start[:, None] + np.arange(len(weights))
-    row, k = np.nonzero((column >= 0) & (column < traces.shape[1]))
-    traces[row, column[row, k]] *= weights[k]

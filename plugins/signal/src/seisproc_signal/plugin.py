@@ -1,4 +1,4 @@
-"""What this distribution adds to seisproc: gains, filters, mutes, trace edits and combination."""
+"""What this distribution adds to seisproc: processors of single traces and their kernels."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ def seisproc_processors() -> list[str]:
         "seisproc_signal.edit:Reverse",
         "seisproc_signal.edit:Select",
         "seisproc_signal.combine:Combine",
+        "seisproc_signal.decon:Decon",
+        "seisproc_signal.decon:DeconEnsemble",
+        "seisproc_signal.resample:Resample",
+        "seisproc_signal.shift:Shift",
+        "seisproc_signal.phase:PhaseRotate",
+        "seisproc_signal.phase:PhaseConvert",
+        "seisproc_signal.matching:Shape",
+        "seisproc_signal.matching:Match",
+        "seisproc_signal.matching:Designature",
+        "seisproc_signal.whiten:Whiten",
+        "seisproc_signal.inverse_q:InverseQ",
+        "seisproc_signal.vibroseis:VibroseisCorrelate",
+        "seisproc_signal.taper:Taper",
+        "seisproc_signal.rules:EditRules",
     ]
 
 
@@ -34,4 +48,10 @@ def seisproc_kernels() -> list[KernelSpec]:
         KernelSpec(name="agc", backend="numba", impl="seisproc_signal.kernels_numba:agc"),
         KernelSpec(name="agc_gaussian", backend="reference", impl="seisproc_signal.agc:agc_gaussian"),
         KernelSpec(name="agc_gaussian", backend="numba", impl="seisproc_signal.kernels_numba:agc_gaussian"),
+        KernelSpec(name="autocorrelate", backend="reference", impl="seisproc_signal.wiener:autocorrelate"),
+        KernelSpec(name="autocorrelate", backend="numba", impl="seisproc_signal.wiener_numba:autocorrelate"),
+        KernelSpec(name="levinson", backend="reference", impl="seisproc_signal.wiener:levinson"),
+        KernelSpec(name="levinson", backend="numba", impl="seisproc_signal.wiener_numba:levinson"),
+        KernelSpec(name="convolve", backend="reference", impl="seisproc_signal.wiener:convolve"),
+        KernelSpec(name="convolve", backend="numba", impl="seisproc_signal.wiener_numba:convolve"),
     ]

@@ -24,6 +24,41 @@ def nearest_sample(samples: np.ndarray) -> np.ndarray:
     return np.floor(samples + (0.5 + 1e-6)).astype(np.int64)
 
 
+def whole_samples(time_ms: float, sampling: Sampling) -> int:
+    """A length of time in samples, rounded to the nearest."""
+    return int(nearest_sample(np.array(time_ms / 1000 / sampling.interval_s)))
+
+
+def guided_window(
+    layout: Layout, start_ms: float | None, end_ms: float | None, velocity_m_per_s: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Live samples between two times, both included, that move down by |offset| / velocity: int64 each.
+
+    A time that is None leaves that end open. Where nothing is left the window is empty and lies inside the trace.
+    """
+    first, end = layout.live_window
+    delay = np.zeros(layout.n_traces)
+    if velocity_m_per_s is not None:
+        delay = np.abs(layout.headers["offset"].astype(np.float64)) / velocity_m_per_s
+    sampling = layout.sampling
+    if start_ms is not None:
+        at = (start_ms / 1000 + delay - sampling.start_s) / sampling.interval_s
+        first = np.clip(nearest_sample(at), first, end)
+    if end_ms is not None:
+        at = (end_ms / 1000 + delay - sampling.start_s) / sampling.interval_s
+        end = np.clip(nearest_sample(at) + 1, first, end)
+    return first, end
+
+
+def scale_samples(traces: np.ndarray, start: np.ndarray, weights: np.ndarray) -> None:
+    """Multiply samples ``start, start + 1, ...`` of every trace by the weights, in place, where they lie inside."""
+    if not len(weights):
+        return
+    column = start[:, None] + np.arange(len(weights))
+    row, k = np.nonzero((column >= 0) & (column < traces.shape[1]))
+    traces[row, column[row, k]] *= weights[k]
+
+
 def with_live_words(layout: Layout) -> Layout:
     """The layout with the words of live windows, for steps that write them."""
     return attrs.evolve(layout, headers=layout.headers.with_live_window(*layout.live_window))

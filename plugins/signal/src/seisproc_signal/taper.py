@@ -1,0 +1,51 @@
+"""Tapers at the ends of traces."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from seisproc_core.data.gather import Gather, mute_outside
+from seisproc_core.data.sampling import Sampling
+from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import param
+from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal.windows import scale_samples, whole_samples
+
+
+@processor("taper", scope="trace")
+class Taper(Processor):
+    """Taper the ends of the live window: weights rise from 0 at the first live sample to 1, and fall to 0 at the last.
+
+    Over n samples sample k from the end is multiplied by p = k / n (``linear``), sin(pi p / 2) (``sine``) or
+    sin^2(pi p / 2) (``cosine``, the default). Where both tapers overlap their weights multiply. It keeps filters and
+    transforms from seeing an edge.
+
+    Not a mute: the live window stays, and gains after it raise tapered samples again. A mute has a taper of its own.
+
+    Source: Harris, On the use of windows for harmonic analysis, Proceedings of the IEEE 66 (1978), 51-83 (Tukey
+    window).
+    """
+
+    start_ms: float = param(0.0, help="Length of the taper at the start.", unit="ms", minimum=0)
+    end_ms: float = param(0.0, help="Length of the taper at the end.", unit="ms", minimum=0)
+    shape: Literal["cosine", "sine", "linear"] = param("cosine", help="How weights rise.")
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        first, end = batch.live_window
+        out = context.empty(batch.traces.shape)
+        np.copyto(out, batch.traces)
+        mute_outside(out, first, end)
+        scale_samples(out, first, self._weights(self.start_ms, batch.sampling))
+        falling = self._weights(self.end_ms, batch.sampling)[::-1]
+        scale_samples(out, end - len(falling), falling)
+        return batch.with_traces(out)
+
+    def _weights(self, length_ms: float, sampling: Sampling) -> np.ndarray:
+        """Rising weights, float32, over a length rounded to samples."""
+        count = whole_samples(length_ms, sampling)
+        part = np.arange(count) / max(count, 1)
+        if self.shape != "linear":
+            part = np.sin(np.pi / 2 * part) ** (2 if self.shape == "cosine" else 1)
+        return part.astype(np.float32)
