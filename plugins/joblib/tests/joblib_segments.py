@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -61,6 +62,26 @@ def cooperative(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     for _ in range(6000):
         control.check()
         time.sleep(0.01)
+    return _receipt(segment)
+
+
+def holds(folder: str, stage: int, segment: int, slot: int) -> Receipt:
+    """Notes which files it has open, and leaves a process behind and the working directory."""
+    names = [os.path.basename(os.path.realpath(f"/proc/self/fd/{fd}")) for fd in os.listdir("/proc/self/fd")]
+    Path(folder, f"files-{segment}").write_text("\n".join([str(Path.cwd()), *names]))
+    started = subprocess.Popen(["sleep", "1000"])
+    Path(folder, f"runs-{segment}").write_text(f"{os.getpid()} {started.pid}")
+    os.chdir("/")
+    return _receipt(segment)
+
+
+def greedy(folder: str, stage: int, segment: int, slot: int) -> Receipt:
+    """Segment 0 takes 300 MB: the first time, or always if the folder says so."""
+    if segment == 0 and (_begin(folder, segment) == 0 or Path(folder, "always").exists()):
+        held = bytearray(b"x" * 300_000_000)
+        time.sleep(30)
+        del held
+    time.sleep(0.05)
     return _receipt(segment)
 
 

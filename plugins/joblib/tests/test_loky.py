@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 
 from seisproc_core.errors import Cancelled, DataError, ParameterError, StepError, UsageError, WorkerDied
@@ -105,6 +108,31 @@ def test_cancel_stops_and_leaves_no_worker(task: Task, what: str, grace_s: float
     canceller.join()
     assert time.monotonic() - raised_at[0] < limit_s
     assert not [pid for pid in pids(folder) if alive(pid)]
+
+
+def test_workers_hold_the_lock_and_find_the_same_directory(task: Task) -> None:
+    assert task.folder is not None
+    lock = os.open(task.folder / "lock", os.O_CREAT | os.O_RDWR)
+    assert sorted(run(attrs.evolve(task, keep_open=(lock,), workers=1), "holds", range(3))) == [0, 1, 2]
+    assert not os.get_inheritable(lock)
+    os.close(lock)
+    for segment in range(3):
+        directory, *names = (task.folder / f"files-{segment}").read_text().splitlines()
+        assert "lock" in names
+        assert directory == str(Path.cwd())
+    assert not [pid for pid in pids(task.folder) if alive(pid)]  # what steps had started included
+
+
+def test_too_much_memory_in_company_halves_the_workers(task: Task, caplog: pytest.LogCaptureFixture) -> None:
+    assert sorted(run(attrs.evolve(task, memory_limit=200_000_000), "greedy", range(4))) == [0, 1, 2, 3]
+    assert re.search(r"too much memory: a peak of \d+ MB where 200 MB is the limit: going on with half", caplog.text)
+
+
+def test_too_much_memory_alone_is_named(task: Task) -> None:
+    assert task.folder is not None
+    (task.folder / "always").touch()
+    with pytest.raises(WorkerDied, match=r"segment 0 of .* too much memory: a peak of \d+ MB where 200 MB is the"):
+        run(attrs.evolve(task, memory_limit=200_000_000), "greedy", range(2))
 
 
 ENGINE = """

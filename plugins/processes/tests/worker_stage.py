@@ -34,7 +34,7 @@ class Stage:
         return attrs.evolve(task, **changes)  # type: ignore[arg-type]
 
     def executor(self, what: str, grace_s: float = 2.0) -> Processes:
-        return Processes(grace_s=grace_s, target=f"worker_segments:{what}")
+        return Processes(grace_s=grace_s, target=what if ":" in what else f"worker_segments:{what}")
 
     def done(self, receipt: Receipt) -> None:
         self.got.append(receipt.segment)
@@ -51,6 +51,11 @@ class Stage:
 
     def pids(self) -> set[int]:
         return {int(pid) for file in self.folder.glob("runs-*") for pid in file.read_text().split()}
+
+    def left(self) -> set[int]:
+        """Live processes of those that segments said they started."""
+        started = {int(pid) for file in self.folder.glob("started-*") for pid in file.read_text().split()}
+        return {pid for pid in started if alive(pid)}
 
     def log(self) -> str:
         return (self.folder / "log.txt").read_text(errors="replace")

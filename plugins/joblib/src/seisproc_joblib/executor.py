@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
+import logging
 import os
 import re
 import signal
@@ -13,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import get_spawning_popen
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +25,15 @@ from seisproc_core import errors
 from seisproc_core.execution.executor import Receipt, Task
 from seisproc_core.execution.remote import (
     MAX_DEATHS,
+    MEMORY_POLL_S,
+    anonymous_memory,
     die_with,
     error_from_json,
     error_to_json,
+    over_limit,
     thread_environment,
 )
+from seisproc_core.execution.surroundings import Surroundings
 from seisproc_core.jobs.control import SLOTS
 from seisproc_core.specs import resolve
 
@@ -34,14 +41,16 @@ RUN_SEGMENT = "seisproc_core.execution.worker:run_segment"
 LOG = "log.txt"
 _POLL_S = 0.02  # how often the control byte is looked at
 
+logger = logging.getLogger(__name__)
+
 
 class Loky:
     """Runs segments in a loky pool of its own; see `seisproc_core.execution.executor.Executor`.
 
     One death breaks the whole pool, so every death makes a new one and counts against all segments that were under
-    way; a segment that has seen two runs alone, so that the third names the right one. Workers do not hold the
-    descriptors of `Task.keep_open`; they end with the engine because the kernel kills them (Linux). Two small helper
-    processes of loky, its resource trackers, stay until the engine's process ends.
+    way; a segment that has seen two runs alone, so that the third names the right one. Workers end with the engine
+    because the kernel kills them (Linux). Two small helper processes of loky, its resource trackers, stay until the
+    engine's process ends.
 
     Parameters
     ----------
@@ -74,19 +83,20 @@ class Loky:
         stage = _Stage(task, task.folder, segments, done, self._target)
         while stage.unfinished():
             task.control.check()
-            workers = max(1, min(task.workers, stage.unfinished(), SLOTS - 1))
             pool = ProcessPoolExecutor(
-                max_workers=workers,
+                max_workers=stage.limit,
                 initializer=_begin_worker,
-                initargs=(os.getpid(), str(task.folder / LOG)),
+                initargs=(os.getpid(), str(task.folder / LOG), [_Inherited(fd) for fd in task.keep_open]),
                 env=thread_environment(task.threads),
             )
             try:
-                stage.run(pool, workers, self._grace_s)
+                stage.run(pool, self._grace_s)
             except BrokenProcessPool as error:
                 stage.count_deaths(error)
             finally:
                 pool.shutdown(wait=True, kill_workers=True)
+                for slot in range(1, stage.limit + 1):
+                    task.control.vacate(slot)
 
 
 class _Stage:
@@ -99,12 +109,15 @@ class _Stage:
         self.deaths: Counter[int] = Counter()
         self.pending = [(0, segment) for segment in sorted(segments)]  # a heap: most deaths first, then lowest number
         self.under_way: dict[Future[Any], tuple[int, int]] = {}  # segment and slot
+        self.limit = max(1, min(task.workers, len(self.pending), SLOTS - 1))
+        self.next_look = 0.0  # at the workers' memory
+        self.killed_for = ""  # why a worker of this pool was killed, in words
 
     def unfinished(self) -> int:
         return len(self.pending) + len(self.under_way)
 
-    def run(self, pool: Any, workers: int, grace_s: float) -> None:
-        free_slots = list(range(1, workers + 1))
+    def run(self, pool: Any, grace_s: float) -> None:
+        free_slots = list(range(1, self.limit + 1))
         deadline = 0.0
         while self.unfinished():
             if self.task.control.command:
@@ -113,6 +126,9 @@ class _Stage:
                     self.task.control.check()
             else:
                 self.hand_out(pool, free_slots)
+            if self.task.memory_limit and time.monotonic() > self.next_look:
+                self.next_look = time.monotonic() + MEMORY_POLL_S
+                self.hold_to_memory_limit(pool)
             finished, _ = wait(self.under_way, _POLL_S, FIRST_COMPLETED)
             for future in finished:
                 answer = future.result()  # BrokenProcessPool: the segment stays under way, to be counted
@@ -142,25 +158,56 @@ class _Stage:
         else:
             raise error_from_json(answer["error"], segment, self.folder / LOG)
 
+    def hold_to_memory_limit(self, pool: Any) -> None:
+        limit = self.task.memory_limit
+        for process in list(pool._processes.values()):  # there is no public way to know them
+            held = anonymous_memory(process.pid)
+            if held > limit and not self.killed_for and process.is_alive():
+                self.killed_for = over_limit(held, limit)
+                os.kill(process.pid, signal.SIGKILL)
+
     def put_back(self, segment: int) -> None:
         heapq.heappush(self.pending, (-self.deaths[segment], segment))
 
     def count_deaths(self, error: BrokenProcessPool) -> None:
         lost = [segment for segment, _ in self.under_way.values()]
         self.under_way.clear()
+        killed_for, self.killed_for = self.killed_for, ""
+        if killed_for and self.limit > 1:
+            self.limit //= 2
+            logger.warning("%s: going on with half the workers", killed_for)
+            for segment in lost:
+                self.put_back(segment)
+            return
         for segment in lost:
             self.deaths[segment] += 1
             if self.deaths[segment] == MAX_DEATHS:
                 codes = re.search(r"\{.+?\}", str(error))  # "{SIGSEGV(-11)}"
                 raise errors.WorkerDied(
                     f"segment {segment} of stage {self.task.stage}: {MAX_DEATHS} workers died on it, the last of "
-                    f"{codes[0].strip('{}') if codes else 'an unknown cause'}; where they were is at the end of "
-                    f"{self.folder / LOG}"
+                    f"{killed_for or (codes[0].strip('{}') if codes else 'an unknown cause')}; where they were is at "
+                    f"the end of {self.folder / LOG}"
                 ) from None
             self.put_back(segment)
 
 
-def _begin_worker(engine: int, log: str) -> None:
+class _Inherited:
+    """A descriptor that a worker has under the same number: pickled while the worker is started, it is passed on."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __reduce__(self) -> tuple[type[_Inherited], tuple[int]]:
+        starting: Any = get_spawning_popen()
+        starting.duplicate_for_child(self.fd)
+        os.set_inheritable(self.fd, False)  # for that child only
+        return _Inherited, (self.fd,)
+
+
+_surroundings: list[Surroundings] = []  # of this worker, once it is one
+
+
+def _begin_worker(engine: int, log: str, held: list[_Inherited]) -> None:
     """In a new worker: end with the engine, leave Ctrl-C to it, write to the job's log instead of the terminal."""
     import faulthandler
 
@@ -170,7 +217,10 @@ def _begin_worker(engine: int, log: str) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
+    for inherited in held:
+        os.set_inheritable(inherited.fd, False)
     faulthandler.enable()
+    _surroundings.append(Surroundings())
 
 
 def _run(target: str, folder: str, stage: int, segment: int, slot: int) -> dict[str, Any]:
@@ -180,6 +230,9 @@ def _run(target: str, folder: str, stage: int, segment: int, slot: int) -> dict[
         return {"receipt": receipt.to_json()}
     except BaseException as error:
         if not isinstance(error, errors.Cancelled):
-            sys.stderr.write(f"segment {segment}:\n{traceback.format_exc()}\n")
-            sys.stderr.flush()
+            with contextlib.suppress(Exception):  # a step may have closed the stream
+                sys.stderr.write(f"segment {segment}:\n{traceback.format_exc()}\n")
+                sys.stderr.flush()
         return {"error": error_to_json(error)}
+    finally:
+        _surroundings[0].restore()

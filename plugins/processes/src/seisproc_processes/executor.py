@@ -8,19 +8,19 @@ import logging
 import os
 import selectors
 import signal
+import threading
 import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from seisproc_core import errors
 from seisproc_core.execution.executor import Receipt, Task
-from seisproc_core.execution.remote import MAX_DEATHS, error_from_json
+from seisproc_core.execution.remote import MAX_DEATHS, MEMORY_POLL_S, anonymous_memory, error_from_json, over_limit
 from seisproc_core.jobs.control import SLOTS
-from seisproc_processes.handle import LOG, Nursery, Worker
+from seisproc_processes.handle import LOG, Nursery, Worker, origin
 from seisproc_processes.wire import Message
 
 RUN_SEGMENT = "seisproc_core.execution.worker:run_segment"
@@ -33,8 +33,9 @@ logger = logging.getLogger(__name__)
 class Processes:
     """Runs segments in supervised worker processes; see `seisproc_core.execution.executor.Executor`.
 
-    One object serves one job. The nursery, and with it all that was imported, is kept from stage to stage; `close`, or
-    leaving the ``with`` block, ends it. When `run` returns or raises, no worker is left; when it raises, no nursery.
+    One object may serve several jobs, at once too. Each `run` has a nursery to itself; afterwards the nursery rests,
+    with all that was imported, until another `run` takes it or `close`, or leaving the ``with`` block, ends it. When
+    `run` returns or raises, no worker is left, and no nursery after any exception but `Cancelled`.
 
     Parameters
     ----------
@@ -45,10 +46,11 @@ class Processes:
     """
 
     def __init__(self, *, grace_s: float = 2.0, target: str = RUN_SEGMENT) -> None:
-        self._grace_s = grace_s
-        self._target = target
-        self._nursery: Nursery | None = None
-        self._finalizer: Any = None
+        self.grace_s = grace_s
+        self.target = target
+        self._idle: list[Nursery] = []
+        self._lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._idle)
 
     def run(self, task: Task, segments: Sequence[int], done: Callable[[Receipt], None]) -> None:
         """Run all segments; `done` is called in this thread, as soon as a receipt arrives.
@@ -67,38 +69,43 @@ class Processes:
         if task.folder is None:
             raise errors.UsageError("a job in memory cannot run in worker processes; use the executor 'in-process'")
         stage = _Stage(self, task, task.folder, segments, done)
+        healthy = False
         try:
             try:
                 stage.run()
             finally:
                 stage.stop()
-        except BaseException:
-            self.close()
+            healthy = True
+        except errors.Cancelled:
+            healthy = True
             raise
+        finally:
+            if stage.nursery is not None:
+                self._give_back(stage.nursery, healthy)
 
-    def nursery(self, task: Task, folder: Path, *, fresh: bool = False) -> Nursery:
-        """The nursery for a task: the one at hand if it was made for the same job."""
-        wanted = (folder, task.threads, tuple(task.keep_open))
-        if fresh or (self._nursery and self._nursery.made_for != wanted):
-            self.close()
-        if self._nursery is None:
-            self._nursery = Nursery(*wanted)
-            self._finalizer = weakref.finalize(self, self._nursery.close)
-        self._nursery.preload([self._target.partition(":")[0], *task.preload])
-        return self._nursery
+    def nursery(self, task: Task, folder: Path) -> Nursery:
+        """A nursery that serves this task: one that rests, if it would start now as it did, or a new one."""
+        wanted = origin(task.threads)
+        with self._lock:
+            rested = [nursery for nursery in self._idle if nursery.alive and nursery.origin == wanted]
+            stale = [n for n in self._idle if not n.alive or n.origin[1:] != wanted[1:]]
+            self._idle[:] = [n for n in self._idle if n not in rested[:1] and n not in stale]
+        _close_all(stale)
+        nursery = rested[0] if rested else Nursery(task.threads, folder)
+        nursery.begin(folder, task.keep_open, [self.target.partition(":")[0], *task.preload])
+        return nursery
 
-    def spawn(self, nursery: Nursery, number: int, slot: int) -> Worker:
-        return nursery.spawn(number, slot, self._target)
-
-    @property
-    def grace_s(self) -> float:
-        return self._grace_s
+    def _give_back(self, nursery: Nursery, healthy: bool) -> None:
+        if healthy and nursery.rest():
+            with self._lock:
+                self._idle.append(nursery)
+        else:
+            nursery.close()
 
     def close(self) -> None:
-        """End the nursery; another `run` starts a new one."""
-        if self._nursery is not None:
-            self._nursery = None
-            self._finalizer()
+        """End what rests; another `run` starts anew."""
+        with self._lock:
+            _close_all(self._idle)
 
     def __enter__(self) -> Processes:
         return self
@@ -107,6 +114,11 @@ class Processes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _close_all(nurseries: list[Nursery]) -> None:
+    while nurseries:
+        nurseries.pop().close()
 
 
 class _Stage:
@@ -127,6 +139,7 @@ class _Stage:
         self.news: deque[Message] = deque()  # from the nursery, not yet dealt with
         self.selector = selectors.DefaultSelector()
         self.nursery: Nursery | None = None
+        self.next_look = 0.0  # at the workers' memory
 
     # -- the loop
 
@@ -141,6 +154,9 @@ class _Stage:
                     self.task.control.check()
             else:
                 self.hand_out()
+            if self.task.memory_limit and time.monotonic() > self.next_look:
+                self.next_look = time.monotonic() + MEMORY_POLL_S
+                self.hold_to_memory_limit()
             for key, _ in self.selector.select(_POLL_S):
                 # An earlier event of this round may have ended this one's worker or nursery.
                 if isinstance(key.data, Worker) and key.data.number in self.workers:
@@ -151,19 +167,27 @@ class _Stage:
     def busy(self) -> list[Worker]:
         return [worker for worker in self.workers.values() if worker.segment is not None]
 
-    def start_nursery(self, *, fresh: bool = False) -> None:
-        self.nursery = self.owner.nursery(self.task, self.folder, fresh=fresh)
+    def start_nursery(self) -> None:
+        self.nursery = self.owner.nursery(self.task, self.folder)
         self.selector.register(self.nursery.channel, selectors.EVENT_READ, self.nursery)
+
+    def drop_nursery(self) -> None:
+        """End it, and with it its workers."""
+        if self.nursery is not None:
+            self.selector.unregister(self.nursery.channel)
+            self.nursery.close()
+            self.nursery = None
+        self.news.clear()
 
     def hand_out(self) -> None:
         assert self.nursery is not None
-        idle = [worker for worker in self.workers.values() if worker.segment is None and not worker.hung_up]
+        idle = [worker for worker in self.workers.values() if worker.segment is None and worker.usable]
         while self.pending and (idle or len(self.workers) < self.limit):
             if idle:
                 worker = idle.pop()
             else:
                 self.spawned += 1
-                worker = self.owner.spawn(self.nursery, self.spawned, heapq.heappop(self.free_slots))
+                worker = self.nursery.spawn(self.spawned, heapq.heappop(self.free_slots), self.owner.target)
                 self.workers[worker.number] = worker
                 self.selector.register(worker.channel, selectors.EVENT_READ, worker)
             worker.segment = heapq.heappop(self.pending)
@@ -178,8 +202,8 @@ class _Stage:
             for message in worker.channel.receive():
                 self.answered(worker, message)
         except EOFError:
-            # It is dying, and the nursery will say of what; or it closed its socket, and can be of no more use.
-            worker.hung_up = True
+            # It is dying, and the nursery will say of what; or a step closed its socket, and it can be of no more use.
+            worker.usable = False
             self.selector.unregister(worker.channel)
             if self.nursery is not None:
                 self.nursery.kill([worker.number])
@@ -187,6 +211,7 @@ class _Stage:
     def answered(self, worker: Worker, message: Message) -> None:
         segment, worker.segment = worker.segment, None
         assert segment is not None, "a worker answers once per request"
+        worker.usable = worker.usable and "last" not in message
         if "receipt" in message:
             self.nursery_deaths = 0  # only deaths in a row, without any progress, mean that it is no use
             self.done(Receipt.from_json(message["receipt"]))
@@ -195,8 +220,17 @@ class _Stage:
         else:
             raise error_from_json(message["error"], segment, self.folder / LOG)
 
+    def hold_to_memory_limit(self) -> None:
+        limit = self.task.memory_limit
+        for worker in self.busy():
+            worker.peak = max(worker.peak, anonymous_memory(worker.pid) if worker.pid else 0)
+            if worker.peak > limit and self.nursery is not None and not worker.killed_for:
+                worker.killed_for = over_limit(worker.peak, limit)
+                self.nursery.kill([worker.number])
+
     def forget(self, worker: Worker) -> None:
         self.workers.pop(worker.number, None)
+        self.task.control.vacate(worker.slot)
         heapq.heappush(self.free_slots, worker.slot)
         with contextlib.suppress(KeyError):
             self.selector.unregister(worker.channel)
@@ -212,13 +246,17 @@ class _Stage:
             return
         while self.news:
             message = self.news.popleft()
-            worker = self.workers[message["exited"]]
-            if "refused" in message:
-                self.take_back(worker)
+            if "ready" in message:
+                nursery.ready = True
+            elif "started" in message:
+                self.workers[message["started"]].pid = message["pid"]
+            elif "refused" in message:
+                self.take_back(self.workers[message["exited"]])
                 raise errors.WorkerDied(
                     f"the system gives no further worker process ({message['refused']}); use fewer workers"
                 )
-            self.exited(worker, message["status"])
+            else:
+                self.exited(self.workers[message["exited"]], message["status"])
 
     def exited(self, worker: Worker, status: int) -> None:
         worker.channel.socket.setblocking(False)
@@ -234,9 +272,9 @@ class _Stage:
         heapq.heappush(self.pending, worker.segment)
         if self.task.control.command:
             return
-        cause, last_oom_kills = cause_of_death(status), self.oom_kills
+        cause, last_oom_kills = worker.killed_for or cause_of_death(status), self.oom_kills
         self.oom_kills = oom_kills()
-        out_of_memory = "SIGKILL" in cause and self.oom_kills > last_oom_kills
+        out_of_memory = bool(worker.killed_for) or ("SIGKILL" in cause and self.oom_kills > last_oom_kills)
         logger.warning("a worker ended on segment %d: %s", worker.segment, cause)
         if out_of_memory and self.limit > 1:
             self.limit //= 2
@@ -247,7 +285,7 @@ class _Stage:
             return
         self.deaths[worker.segment] += 1
         if self.deaths[worker.segment] == MAX_DEATHS:
-            hint = ", the system being out of memory" if out_of_memory else ""
+            hint = ", the system being out of memory" if out_of_memory and not worker.killed_for else ""
             raise errors.WorkerDied(
                 f"segment {worker.segment} of stage {self.task.stage}: {MAX_DEATHS} workers died on it, the last of "
                 f"{cause}{hint}; where they were is at the end of {self.folder / LOG}"
@@ -263,37 +301,35 @@ class _Stage:
                 f"see the end of {self.folder / LOG}"
             )
         logger.warning("the process that starts the workers died: starting another")
-        self.start_nursery(fresh=True)
+        self.start_nursery()
 
     # -- the end
 
     def stop_workers(self) -> None:
         """Kill all workers and wait for their deaths, which do not count against their segments."""
-        if self.nursery is not None and self.workers:
+        if self.nursery is not None and self.nursery.ready and self.workers:
             self.nursery.kill(list(self.workers))
             self.nursery.channel.socket.settimeout(_EXIT_S)
             try:
                 self.await_deaths(self.nursery)
                 self.nursery.channel.socket.settimeout(None)
             except (EOFError, TimeoutError):  # it is dead or stuck itself
-                self.owner.close()
                 self.await_ends()
-        elif self.workers:
-            self.await_ends()
+        elif self.workers or (self.nursery is not None and not self.nursery.ready):
+            self.await_ends()  # an import that hangs is not waited for
 
     def await_deaths(self, nursery: Nursery) -> None:
         while self.workers:
             if not self.news:
                 self.news.extend(nursery.channel.receive())
             while self.news:
-                self.take_back(self.workers[self.news.popleft()["exited"]])
+                message = self.news.popleft()
+                if "exited" in message:
+                    self.take_back(self.workers[message["exited"]])
 
     def await_ends(self) -> None:
-        """Wait until the workers of a dead nursery have closed their sockets: nothing of them runs any more."""
-        if self.nursery is not None:
-            self.selector.unregister(self.nursery.channel)
-            self.nursery = None
-        self.news.clear()
+        """End the nursery and wait until its workers have closed their sockets: nothing of them runs any more."""
+        self.drop_nursery()
         for worker in list(self.workers.values()):
             worker.channel.socket.settimeout(_EXIT_S)
             try:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 _LENGTH = struct.Struct("!I")
-_MOST_FDS = 8
+_MOST_FDS = 32
 
 Message = dict[str, Any]
 

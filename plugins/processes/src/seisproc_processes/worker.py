@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,30 +14,55 @@ from typing import TYPE_CHECKING
 
 from seisproc_core.errors import Cancelled
 from seisproc_core.execution.remote import error_to_json
+from seisproc_core.execution.surroundings import Surroundings
 from seisproc_core.specs import resolve
-from seisproc_processes.wire import Channel
+from seisproc_processes.wire import Channel, Message
 
 if TYPE_CHECKING:
     from seisproc_core.execution.executor import Receipt
 
+_HIGH = 100  # descriptors from here on are less likely to be closed by a step that tidies up
 
-def serve(channel: Channel, target: str) -> None:
-    """Run segments as they are asked for, until the engine hangs up."""
-    run: Callable[[str, int, int, int], Receipt] | None = None
+
+def serve(fd: int, target: str) -> None:
+    """Run segments as they are asked for over socket `fd`, until the engine hangs up.
+
+    Plugins are not trusted with the process: what they raise is an answer, what they change around them is put back,
+    a process that they forked never comes back here, and where nothing helps this one ends after its segment, with
+    ``"last": true`` in the answer.
+    """
+    channel = Channel(socket.socket(fileno=fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)))
+    os.close(fd)
+    me, surroundings = os.getpid(), Surroundings()
     while True:
         try:
             requests = channel.receive()
         except EOFError:
             return
         for request in requests:
+            answer = _answer(request, target)
+            if os.getpid() != me:
+                os._exit(0)
+            fit = surroundings.restore()
+            last = {} if fit else {"last": True}
             try:
-                run = run or resolve(target)
-                receipt = run(request["folder"], request["stage"], request["segment"], request["slot"])
-                channel.send({"receipt": receipt.to_json()})
-            except BaseException as error:  # whatever it is, SystemExit too, it is the segment's and not this loop's
-                if not isinstance(error, Cancelled):
-                    sys.stderr.write(f"segment {request['segment']}:\n{traceback.format_exc()}\n")
-                channel.send({"error": error_to_json(error)})
+                channel.send(answer | last)
+            except (TypeError, ValueError) as error:  # a receipt that is no JSON; nothing of it was sent
+                channel.send({"error": error_to_json(error)} | last)
+            if not fit:
+                return
+
+
+def _answer(request: Message, target: str) -> Message:
+    try:
+        run: Callable[[str, int, int, int], Receipt] = resolve(target)
+        receipt = run(request["folder"], request["stage"], request["segment"], request["slot"]).to_json()
+        return {"receipt": receipt}
+    except BaseException as error:  # whatever it is, SystemExit too, it is the segment's and not the worker's
+        if not isinstance(error, Cancelled):
+            with contextlib.suppress(Exception):  # a step may have closed the stream
+                sys.stderr.write(f"segment {request['segment']}:\n{traceback.format_exc()}\n")
+        return {"error": error_to_json(error)}
 
 
 def volunteer_for_oom() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from seisproc_core.execution.overdue import told_when_overdue
 from seisproc_core.jobs.control import Control
 
 
@@ -65,6 +66,8 @@ class Task:
         File descriptors that every worker must inherit, so that the output's lock lives as long as the last of them.
     preload
         Modules the work needs; an executor may import them ahead.
+    memory_limit
+        Bytes of anonymous memory that a worker may hold; 0: no limit. Only executors with worker processes hold to it.
     """
 
     folder: Path | None
@@ -75,6 +78,7 @@ class Task:
     threads: int = 1
     keep_open: tuple[int, ...] = ()
     preload: tuple[str, ...] = ()
+    memory_limit: int = 0
 
 
 class Executor(Protocol):
@@ -82,18 +86,36 @@ class Executor(Protocol):
 
     `run` returns when every segment is done. It calls `done` in the calling thread, once per segment, in any order.
     When the control byte leaves "run" it stops its workers - asks, waits for the grace period, then kills where it
-    can - and raises `Cancelled`. An exception inside a segment is raised as it is (a `SeisprocError` with the same
-    message where it crossed a process border); a worker's death costs its segment a retry, and the third death on
-    the same segment raises `WorkerDied`. An executor with a `close` method has it called when the job ends.
+    can, or else says what it waits for - and raises `Cancelled`. An exception inside a segment is raised as it is
+    (a `SeisprocError` with the same message where it crossed a process border); a worker's death costs its segment a
+    retry, and the third death on the same segment raises `WorkerDied`. Deaths for lack of memory, the machine's or
+    of `Task.memory_limit`, count only where one worker runs alone; before that they halve the number of workers.
+
+    One object may run the stages of several jobs, one after the other and at the same time from several threads. An
+    executor with a `close` method has it called when its user needs it no more.
     """
 
     def run(self, task: Task, segments: Sequence[int], done: Callable[[Receipt], None]) -> None: ...
 
 
 class InProcess:
-    """Runs segments one after the other in the calling thread: for debugging and embedding. It cannot be killed."""
+    """Runs segments one after the other in the calling thread: for debugging and embedding. It cannot be killed.
+
+    Parameters
+    ----------
+    grace_s
+        Seconds between the control byte and the first warning that names the segment being waited for.
+    """
+
+    def __init__(self, *, grace_s: float = 2.0) -> None:
+        self._grace_s = grace_s
 
     def run(self, task: Task, segments: Sequence[int], done: Callable[[Receipt], None]) -> None:
-        for segment in segments:
-            task.control.check()
-            done(task.run(segment, 1))
+        under_way: dict[int, int] = {}
+        with told_when_overdue(task.control, under_way, self._grace_s):
+            for segment in segments:
+                task.control.check()
+                under_way[1] = segment
+                receipt = task.run(segment, 1)
+                under_way.clear()
+                done(receipt)

@@ -11,6 +11,7 @@ from seisproc_core.data.gather import Gather
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.survey import Piece, Sink, Survey
 from seisproc_core.errors import Cancelled, SeisprocError, StepError
+from seisproc_core.execution.remote import in_words
 from seisproc_core.jobs.control import Control
 from seisproc_core.plugins import Registry
 from seisproc_core.processing import kernels
@@ -61,7 +62,7 @@ class StageRunner:
             made, count = self._batch(segment, *batch)
             parts.append(_clip(made, self._first_output(batch[0]), first, end))
             traces_in += count
-            self.control.beat(slot, count)
+            self.control.beat(slot, count, bytes_in=4 * self.source.sampling.count * count)
         rows = self._assemble(parts)
         return self.sink.encode(first, rows), traces_in, rows.n_traces
 
@@ -101,9 +102,9 @@ class StageRunner:
         for instance, context in self._steps:
             try:
                 made = instance.apply(batch, context)
-            except (SeisprocError, MemoryError):  # neither is the step's fault
+            except (SeisprocError, MemoryError, KeyboardInterrupt):  # none is the step's fault
                 raise
-            except Exception as error:
+            except BaseException as error:  # a plugin may raise anything, and must not end more than its job
                 raise _step_error(instance, context, batch, low, error) from error
             if not isinstance(made, Gather):
                 raise StepError(f"step '{instance.id}' returned {type(made).__name__}, not a Gather")
@@ -137,6 +138,23 @@ class StageRunner:
         return attrs.evolve(rows, headers=exact)
 
 
+class StageRunners:
+    """Runs segments of one stage in any thread of this process: every slot has a `StageRunner`, and so buffers, of its
+    own. Parameters as there; `source` is shared."""
+
+    def __init__(
+        self, plan: StagePlan, source: Survey, sink: Sink, registry: Registry, control: Control, threads: int = 1
+    ) -> None:
+        self._parts = (plan, source, sink, registry, control, threads)
+        self._runners: dict[int, StageRunner] = {}
+
+    def run(self, segment: int, slot: int) -> tuple[list[Piece], int, int]:
+        """`StageRunner.run`; one segment at a time in a slot."""
+        if slot not in self._runners:
+            self._runners[slot] = StageRunner(*self._parts)
+        return self._runners[slot].run(segment, slot)
+
+
 def _exactly(name: str, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """A column in its planned type; a value that this type cannot hold is an error, never another value."""
     with np.errstate(invalid="ignore"):
@@ -154,15 +172,15 @@ def _clip(made: Gather, first_row: int, first: int, end: int) -> Gather:
     return made.rows(low, high)
 
 
-def _step_error(step: Processor, context: Context, batch: Gather, low: int, error: Exception) -> StepError:
+def _step_error(step: Processor, context: Context, batch: Gather, low: int, error: BaseException) -> StepError:
     """Name step, parameters and the very gather: the batch is tried again gather by gather."""
     number, culprit = low, batch
     for position, gather in enumerate(batch.split(), low):
         try:
             step.apply(gather, context)
-        except Cancelled:
+        except (Cancelled, KeyboardInterrupt):
             raise
-        except Exception as again:
+        except BaseException as again:
             number, culprit, error = position, gather, again
             break
     headers = culprit.headers
@@ -170,6 +188,5 @@ def _step_error(step: Processor, context: Context, batch: Gather, low: int, erro
     place = ", ".join(f"{w} {headers.column(w)[0]}" for w in words[:3])
     given = ", ".join(f"{key}={value!r}" for key, value in to_plain(step).items() if not isinstance(value, dict))
     return StepError(
-        f"step '{step.id}' ({given}) failed on gather {number}{f' ({place})' if place else ''}: "
-        f"{type(error).__name__}: {error}"
+        f"step '{step.id}' ({given}) failed on gather {number}{f' ({place})' if place else ''}: {in_words(error)}"
     )

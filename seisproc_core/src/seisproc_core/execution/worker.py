@@ -6,11 +6,12 @@ A worker needs nothing but the folder's path and numbers, so that any executor -
 from __future__ import annotations
 
 import functools
+import threading
 from pathlib import Path
 
 from seisproc_core.data.survey import Survey
 from seisproc_core.execution.executor import Receipt
-from seisproc_core.execution.stage import StageRunner
+from seisproc_core.execution.stage import StageRunners
 from seisproc_core.jobs import faults
 from seisproc_core.jobs.control import Control
 from seisproc_core.jobs.workfolder import WorkFolder
@@ -24,31 +25,37 @@ class OpenJob:
     ----------
     source
         The source survey, where it lives in this process and has no address.
+    control
+        Where commands come from and counters go, in place of the job's control file: for a machine that shares no
+        memory with the engine's.
     """
 
-    def __init__(self, folder: Path, source: Survey | None = None) -> None:
+    def __init__(self, folder: Path, source: Survey | None = None, control: Control | None = None) -> None:
         self._source = source
         self.work = WorkFolder(folder)
-        self.control = Control(folder / "control")
+        self.control = control or Control(folder / "control")
         self.registry: Registry = registry()
-        self._runners: dict[int, StageRunner] = {}
+        self._lock = threading.Lock()
+        self._runners: dict[int, StageRunners] = {}
 
-    def runner(self, stage: int) -> StageRunner:
-        """The stage's runner, made when first needed."""
-        if stage not in self._runners:
-            plan = self.work.stages[stage]
-            sink = self.registry.load("storage", plan.storage)().sink(plan.output)
-            threads = int(self.work.record["threads"])
-            source = self._source if stage == 0 and self._source else open_source(self.work, stage, self.registry)
-            self._runners[stage] = StageRunner(plan, source, sink, self.registry, self.control, threads)
-        return self._runners[stage]
+    def runners(self, stage: int) -> StageRunners:
+        """The stage's runners, made when first needed; safe from several threads."""
+        with self._lock:
+            if stage not in self._runners:
+                plan = self.work.stages[stage]
+                sink = self.registry.load("storage", plan.storage)().sink(plan.output)
+                threads = int(self.work.record["threads"])
+                source = self._source if stage == 0 and self._source else open_source(self.work, stage, self.registry)
+                self._runners[stage] = StageRunners(plan, source, sink, self.registry, self.control, threads)
+            return self._runners[stage]
 
     def run_segment(self, stage: int, segment: int, slot: int) -> Receipt:
         """Run one segment; when this returns its bytes survive a crash."""
-        pieces, traces_in, traces_out = self.runner(stage).run(segment, slot)
+        pieces, traces_in, traces_out = self.runners(stage).run(segment, slot)
         faults.point("before-write")
         written = self.work.put(stage, pieces)
         faults.point("after-write")
+        self.control.beat(slot, bytes_out=sum(length for _, _, length, _ in written))
         self.control.begin(slot, -1)
         return Receipt(segment=segment, pieces=tuple(written), traces_in=traces_in, traces_out=traces_out)
 
@@ -66,10 +73,10 @@ def open_source(work: WorkFolder, stage: int, known: Registry) -> Survey:
 
 
 @functools.lru_cache(maxsize=1)
-def _open(folder: str) -> OpenJob:
-    return OpenJob(Path(folder))
+def _open(folder: str, control: Control | None) -> OpenJob:
+    return OpenJob(Path(folder), control=control)
 
 
-def run_segment(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    """Run one segment of the job in a working folder; the entry point for executors."""
-    return _open(folder).run_segment(stage, segment, slot)
+def run_segment(folder: str, stage: int, segment: int, slot: int, control: Control | None = None) -> Receipt:
+    """Run one segment of the job in a working folder; the entry point for executors. `control`: see `OpenJob`."""
+    return _open(folder, control).run_segment(stage, segment, slot)
