@@ -25,7 +25,18 @@ import attrs
 from seisproc_core.errors import PluginError, UsageError
 from seisproc_core.hookspecs import API_VERSION, ENTRY_POINT_GROUP
 from seisproc_core.places import cache_folder
-from seisproc_core.specs import BackendSpec, CommandSpec, ExecutorSpec, JobStoreSpec, KernelSpec, StorageSpec, resolve
+from seisproc_core.specs import (
+    AlertChannelSpec,
+    AlertRuleSpec,
+    BackendSpec,
+    CommandSpec,
+    ExecutorSpec,
+    JobStoreSpec,
+    KernelSpec,
+    ObserverSpec,
+    StorageSpec,
+    resolve,
+)
 
 INDEX_VERSION = 1
 _ID = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -36,6 +47,9 @@ _KINDS: dict[str, type] = {
     "executors": ExecutorSpec,
     "job_stores": JobStoreSpec,
     "commands": CommandSpec,
+    "observers": ObserverSpec,
+    "alert_rules": AlertRuleSpec,
+    "alert_channels": AlertChannelSpec,
 }
 _BUILTIN_STEPS = ("sort",)
 _CORE = "seisproc-core"
@@ -82,7 +96,13 @@ class Registry:
             return known[id]
         near = difflib.get_close_matches(id, known, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else f"installed: {', '.join(sorted(known)) or 'none'}"
-        what = {"processors": "processor", "executors": "executor", "storage": "format"}.get(kind, kind)
+        what = {
+            "processors": "processor",
+            "executors": "executor",
+            "storage": "format",
+            "alert_rules": "rule",
+            "alert_channels": "channel",
+        }.get(kind, kind)
         raise UsageError(f"no {what} named '{id}'; {hint}")
 
     def load(self, kind: str, id: str) -> Any:
@@ -247,7 +267,13 @@ def _own() -> Iterator[Described]:
         summary="one segment after the other in this process, for debugging and embedding",
     )
     yield Described(kind="storage", id=memory.id, distribution=_CORE, spec=attrs.asdict(memory))
-    yield Described(kind="executors", id=in_process.id, distribution=_CORE, spec=attrs.asdict(in_process))
+    threads = ExecutorSpec(
+        id="threads",
+        impl="seisproc_core.execution.threads:Threads",
+        summary="threads of this process, for kernels that release Python's lock",
+    )
+    for executor in (in_process, threads):
+        yield Described(kind="executors", id=executor.id, distribution=_CORE, spec=attrs.asdict(executor))
 
 
 def _claim(owners: dict[tuple[str, str], Described], entry: Described) -> None:

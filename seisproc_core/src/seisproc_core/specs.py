@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -54,13 +55,15 @@ class BackendSpec:
 @attrs.frozen(kw_only=True)
 class StorageSpec:
     """A file format: `impl` is a class that implements `seisproc_core.data.survey.Storage`.
-    `working` formats can hold the intermediate stages of a job."""
+    `working` formats can hold the intermediate stages of a job; `suffix_options` are options that the name of an output
+    stands for, ``{".su": {"kind": "su"}}``."""
 
     id: str
     suffixes: tuple[str, ...]
     impl: str
     summary: str = ""
     working: bool = False
+    suffix_options: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -90,3 +93,33 @@ class CommandSpec:
     name: str
     impl: str
     help: str
+
+
+@attrs.frozen(kw_only=True)
+class ObserverSpec:
+    """Somebody who wants to hear what happens to jobs: `impl` is a class as `seisproc_core.jobs.events.Observer`
+    describes; one is made for every engine that starts."""
+
+    id: str
+    impl: str
+
+
+@attrs.frozen(kw_only=True)
+class AlertRuleSpec:
+    """A condition that people should hear of: `impl` is an attrs class whose fields are the settings of the rule, with
+    defaults, and whose method `check` says where the condition holds."""
+
+    id: str
+    impl: str
+    summary: str
+
+
+@attrs.frozen(kw_only=True)
+class AlertChannelSpec:
+    """A way to tell people: `impl` is a class, made without arguments, whose method `send` takes an alert or raises
+    `PluginError` saying why it cannot; with `default` it is used unless switched off."""
+
+    id: str
+    impl: str
+    summary: str
+    default: bool = False
