@@ -2,11 +2,12 @@
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
-PACKAGES := benchmarks seisproc seisproc_core seisproc_joblib seisproc_jobstore seisproc_numba seisproc_processes seisproc_segy \
-            seisproc_signal seisproc_terminal seisproc_velocity seisproc_zarr
+PACKAGES := benchmarks seisproc seisproc_alerts seisproc_core seisproc_denoise seisproc_joblib seisproc_jobstore seisproc_numba \
+            seisproc_processes seisproc_ray seisproc_segy seisproc_signal seisproc_terminal seisproc_velocity seisproc_zarr
 # With Rust 1.88 or newer the native SEG-Y reader is built; without it the slower NumPy reader does its work.
 CARGO := $(shell cargo --version 2>/dev/null | awk '{split($$2, v, "."); if (v[1] > 1 || v[2] >= 88) print "cargo"}')
 NATIVE := $(if $(CARGO),--extra native)
+SYNC = $(UV) sync --quiet --locked --compile-bytecode --python $(PYTHON) $(NATIVE)
 
 export UV_PYTHON_DOWNLOADS = never
 export UV_PROJECT_ENVIRONMENT = .venv
@@ -18,7 +19,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: help setup demo test check unit native-test bench docs lock clean
+.PHONY: help setup setup-all demo test check unit native-test bench docs lock clean
 
 help:
 	@echo "make demo    set up, then model a 2-D line and process it to a stack"
@@ -33,14 +34,18 @@ $(UV):
 
 setup: $(UV)
 	@$(if $(CARGO),,echo "No Rust 1.88 or newer found: using the NumPy SEG-Y reader instead of the native one.")
-	$(UV) sync --quiet --locked --compile-bytecode --python $(PYTHON) $(NATIVE)
+	$(SYNC) --inexact
+
+# Ray, which is large, is only installed where everything is tested or measured.
+setup-all: setup
+	$(SYNC) --extra ray
 
 demo: setup
 	$(BIN)/seisproc demo
 
 test: check native-test unit
 
-check: setup
+check: setup-all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(if $(CARGO),$(BIN)/lint-imports,@echo "native package not built: import contracts, which name it, are not checked")
@@ -49,10 +54,10 @@ check: setup
 native-test:
 	$(if $(CARGO),cd native/segy && cargo test --quiet --locked,@echo "cargo not found: tests of the Rust crate are not run")
 
-unit: setup
+unit: setup-all
 	$(BIN)/python -m pytest
 
-bench: setup
+bench: setup-all
 	$(BIN)/python -m benchmarks
 
 docs: setup

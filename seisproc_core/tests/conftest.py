@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from seisproc_core import plugins
+
+settings.register_profile("thorough", deadline=None, max_examples=20_000)  # pytest --hypothesis-profile=thorough
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from seisproc_core import Engine, Flow, MemorySurvey, Source, State, Step
 from seisproc_core.errors import Cancelled, DataError, FlowError, HeaderError, ParameterError, StepError, UsageError
+from seisproc_core.jobs.resources import Resources
 from seisproc_core.testing import make_gather
 
 STEPS = """
@@ -167,7 +168,7 @@ def test_an_empty_survey_is_refused() -> None:
 
 
 def test_cancel_while_running_and_while_queued() -> None:
-    with Engine() as engine:
+    with Engine(capacity=Resources(1, 10**12)) as engine:
         first, second = (engine.submit(flow(survey(), "slow")) for _ in range(2))
         while first.job.state is not State.RUNNING:
             pass
@@ -180,7 +181,7 @@ def test_cancel_while_running_and_while_queued() -> None:
 
 
 def test_priority_decides_then_first_come() -> None:
-    with Engine() as engine:
+    with Engine(capacity=Resources(1, 10**12)) as engine:
         blocker = engine.submit(flow(survey(), "slow"))
         while blocker.job.state is not State.RUNNING:
             pass

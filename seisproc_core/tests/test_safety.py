@@ -30,7 +30,8 @@ from seisproc_core.jobs import durable, workfolder
 from seisproc_core.jobs.journal import Journal
 from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.model import Job
-from seisproc_core.jobs.store import MemoryStore
+from seisproc_core.jobs.resources import Resources
+from seisproc_core.jobs.store import MemoryStore, Query
 from seisproc_core.jobs.workfolder import WorkFolder
 from seisproc_core.processing.context import BufferPool
 from seisproc_core.processing.flow import Target
@@ -189,7 +190,7 @@ def test_a_closed_engine_refuses_and_leaves_nothing_locked(tmp_path: Path) -> No
     engine.close()
     with pytest.raises(UsageError, match="closed"):
         engine.submit(flow(tmp_path / "a"))
-    assert [job.state for job in store.list()] == [State.FAILED]
+    assert store.find(Query()) == []
     with Engine(store=store) as other:
         assert other.submit(flow(tmp_path / "a")).result(30)
 
@@ -286,7 +287,7 @@ def test_a_resumed_run_takes_a_file_of_another_size_for_another_flow(tmp_path: P
 def test_a_cancelled_waiting_job_frees_its_output_at_once(tmp_path: Path) -> None:
     begun, go_on = threading.Event(), threading.Event()
     stop = patch("seisproc_core.jobs.runner.FolderRun.execute", lambda *_: (begun.set(), go_on.wait(30)))
-    with stop, Engine() as engine:
+    with stop, Engine(capacity=Resources(1, 10**12)) as engine:
         running, waiting = engine.submit(flow(tmp_path / "a")), engine.submit(flow(tmp_path / "b"))
         assert begun.wait(30)
         with pytest.raises(OutputBusy):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from seisproc_core.errors import IllegalTransition
 from seisproc_core.jobs.model import Event, Job, replay
-from seisproc_core.jobs.states import FINAL, TRANSITIONS, State
+from seisproc_core.jobs.states import ACTIVE, FINAL, TRANSITIONS, State
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
@@ -27,6 +27,30 @@ def test_final_states_absorb() -> None:
     assert {State.COMPLETED, State.FAILED, State.CANCELLED} == FINAL
 
 
+def test_every_state_can_be_reached_and_left_for_an_end() -> None:
+    for state in set(State) - {State.CREATED}:
+        assert any(state in after for after in TRANSITIONS.values())
+    ends = set(FINAL)
+    while grown := {state for state in State if TRANSITIONS[state] & ends} - ends:
+        ends |= grown
+    assert ends == set(State)
+
+
+def test_a_job_that_is_active_has_come_from_running() -> None:
+    """What holds resources is entered through running, the one state that the scheduler grants."""
+    for state in ACTIVE - {State.RUNNING}:
+        assert all(before in ACTIVE for before, after in TRANSITIONS.items() if state in after)
+    assert not ACTIVE & FINAL
+
+
+@pytest.mark.parametrize("state", sorted({State.CANCELLING, State.CANCELLED}))
+def test_what_is_being_cancelled_never_completes(state: State) -> None:
+    reachable = {state}
+    while grown := {after for before in reachable for after in TRANSITIONS[before]} - reachable:
+        reachable |= grown
+    assert State.COMPLETED not in reachable and State.RUNNING not in reachable
+
+
 @given(st.data())
 def test_events_replay_to_the_state(data: st.DataObject) -> None:
     job = Job(name="n", type="flow", config={})
@@ -39,26 +63,3 @@ def test_events_replay_to_the_state(data: st.DataObject) -> None:
 def test_replay_refuses_a_gap() -> None:
     with pytest.raises(ValueError, match="sequence"):
         replay((Event(sequence=1, state=State.QUEUED, at=0.0),))
-
-
-names = st.text(min_size=1, max_size=20)
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(names, st.dictionaries(names, plain, max_size=4), st.integers(0, 9), st.text(), st.none() | st.just({"a": 1}))
-def test_a_job_survives_json(name: str, config: dict, priority: int, error: str, result: dict | None) -> None:
-    import json
-
-    job = Job(name=name, type="flow", config=config, priority=priority, error=error, result=result)
-    job = job.moved(State.QUEUED, "because").moved(State.RUNNING)
-    assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
-
-
-@pytest.mark.parametrize("priority", [-1, 10])
-def test_priorities_are_0_to_9(priority: int) -> None:
-    with pytest.raises(ValueError):
-        Job(name="n", type="flow", config={}, priority=priority)

@@ -117,5 +117,9 @@ class IllegalTransition(SeisprocError):
     """The state machine of jobs has no such edge."""
 
 
+class JobFailed(SeisprocError):
+    """A job that another process ran has failed."""
+
+
 class WorkerDied(SeisprocError):
     """Workers died three times on the same segment."""

@@ -1,46 +1,47 @@
-"""The job store in one SQLite file (write-ahead log, every commit flushed to the disk)."""
+"""The job store in one SQLite file."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from seisproc_core.errors import DiskFull, OutputBusy, StorageError, UsageError
-from seisproc_core.jobs.model import Job
-from seisproc_core.jobs.states import FINAL, State
-from seisproc_core.jobs.store import the_one
-from seisproc_core.places import state_folder
+import attrs
 
-VERSION = 1
-_TIMEOUT_S = 5.0
-_UNFINISHED = f"output <> '' AND state NOT IN ({', '.join(repr(str(state)) for state in sorted(FINAL))})"
-# The document is the whole job; the columns beside it are what is searched, and the progress, which changes often.
-_SCHEMA = (
-    """CREATE TABLE jobs (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL UNIQUE,
-        type TEXT NOT NULL,
-        state TEXT NOT NULL,
-        output TEXT NOT NULL,
-        created REAL NOT NULL,
-        done INTEGER NOT NULL,
-        total INTEGER NOT NULL,
-        document TEXT NOT NULL
-    )""",
-    "CREATE INDEX jobs_by_state ON jobs (state)",
-    "CREATE INDEX jobs_by_type ON jobs (type, created)",
-    f"CREATE UNIQUE INDEX one_unfinished_job_per_output ON jobs (output) WHERE {_UNFINISHED}",
-    f"PRAGMA user_version = {VERSION}",
+from seisproc_core.errors import OutputBusy, SeisprocError, StorageError, UsageError
+from seisproc_core.jobs.model import Event, Job
+from seisproc_core.jobs.process import lives
+from seisproc_core.jobs.states import State
+from seisproc_core.jobs.store import Outline, Query, busy, check_parents, check_state, the_one
+from seisproc_core.places import state_folder
+from seisproc_jobstore import schema
+from seisproc_jobstore.database import Database
+from seisproc_jobstore.rows import (
+    COLUMNS,
+    OUTLINE,
+    BadRow,
+    Row,
+    document_of,
+    job_of,
+    mark,
+    outline_of,
+    progress_mark,
+    row_of,
+    text,
 )
-_JOB = "SELECT document, done, total FROM jobs"
+from seisproc_jobstore.schema import ENDED, OPEN
+from seisproc_jobstore.searching import where
+
+CHECKED_WHEN_OPENED = 4 << 20  # bytes; larger files are checked when an engine begins to lead
+_JOB = f"SELECT {', '.join(COLUMNS)}, document FROM jobs LEFT JOIN documents USING (number)"
+_OUTLINE = f"SELECT {', '.join(OUTLINE)}, outline_mark FROM jobs"
+_LAST = "\U0010ffff"  # sorts after whatever an id may go on with
+# States that an engine notes by itself; losing them with the power costs nothing that it would not find out.
+_NOT_DURABLE = (State.RUNNING, State.SEALING)
 
 
 def default_path() -> Path:
@@ -51,9 +52,17 @@ def default_path() -> Path:
 class SqliteStore:
     """Keeps jobs in one file; see `seisproc_core.jobs.store.JobStore`.
 
-    Any number of threads and processes of one machine may use the same file. `add` and `move` are on the disk when they
-    return; `report` survives the process, but perhaps not a power cut. The file must lie on a local disk, because the
-    write-ahead log needs memory that its users share.
+    Any number of threads and processes of one machine may use the same file. `add`, `edit` and `purge`, and moves that
+    users ask for or that end a job, are on the disk when they return; that a job runs or seals, and its progress,
+    survive the process, but perhaps not a power cut. A file of an older version is updated when it is opened; a copy
+    is kept (``jobs.sqlite.v1``). Nothing is ever deleted unless `purge` is called.
+
+    On a local disk the file has a write-ahead log. That needs memory which all its users share, so on a network file
+    system (NFS, SMB, GPFS, Lustre, ...) a rollback journal takes its place: slower, and as safe as the locks of that
+    file system are.
+
+    Values are kept with checksums. Files of up to 4 MiB are checked whole when they are opened, larger ones when an
+    engine begins to lead; whatever is read is held to its checksum.
 
     Parameters
     ----------
@@ -66,121 +75,212 @@ class SqliteStore:
         The file cannot be made or read, is damaged, is no job store, or was written by a newer version.
     """
 
+    shared = True
+
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = Path(path) if path is not None else default_path()
-        self._lock = threading.Lock()
+        self.path = Path(os.path.abspath(path if path is not None else default_path()))
+        self.address = str(self.path)
+        self._db = Database(self.path)
+        self._seen: tuple[int, int] | None = (
+            None  # the database's count of foreign commits, and the latest version then
+        )
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError as error:
-            raise StorageError.from_os(error, "cannot open the job store") from error
-        with self._explained():
-            self._db = sqlite3.connect(self.path, timeout=_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
+            self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
 
     def _prepare(self) -> None:
-        version = self._version()
-        if version > VERSION:
-            raise StorageError(
-                f"the job store {self.path} was written by a newer seisproc (format {version}, this one knows "
-                f"{VERSION}): update seisproc, or set SEISPROC_STATE_DIR to another folder"
+        with self._db.reading() as db:
+            version = schema.version_of(db)
+            if version > schema.VERSION:
+                raise StorageError(
+                    f"the job store {self.path} was written by a newer seisproc (format {version}, this one knows "
+                    f"{schema.VERSION}): update seisproc, or set SEISPROC_STATE_DIR to another folder"
+                )
+            self._db.use_journal()
+        if version < schema.VERSION:
+            self._db.write(self._make_or_update, durable=True)
+        with self._db.reading() as db:
+            schema.check_schema(db)
+            if self.path.stat().st_size <= CHECKED_WHEN_OPENED:
+                schema.check_whole(db)
+
+    def _make_or_update(self, db: sqlite3.Connection) -> None:
+        version = schema.version_of(db)  # another process may have been faster
+        if version == 1:
+            schema.migrate(db, self.path)
+        elif version != schema.VERSION:
+            if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise StorageError(f"{self.path} is a database, but no job store: name another file")
+            schema.create(db)
+
+    # -- jobs
+
+    def add(self, *jobs: Job) -> None:
+        """Keep new jobs, all or none, as queued; they are on the disk when this returns."""
+        # Not `Job.moved`: a new object each would double the cost of adding very many.
+        queued = State.QUEUED, (Event(0, State.QUEUED, time.time()),)
+        histories = [queued if job.state is State.CREATED else (job.state, job.events) for job in jobs]
+        documents = [document_of(job, events) for job, (_, events) in zip(jobs, histories, strict=True)]
+        outer = {parent for job in jobs for parent in job.after} - {job.id for job in jobs}
+        links = [(text(parent), text(job.id)) for job in jobs for parent in job.after]
+
+        def insert(db: sqlite3.Connection) -> None:
+            known = {parent for parent in outer if _exists(db, parent)} | {job.id for job in jobs if outer or links}
+            for job in jobs:
+                if job.after:
+                    check_parents(job, known)
+            number, version = self._last(db)
+            rows = (
+                row_of(job, state, events, document, number + k, version + k)
+                for k, (job, (state, events), document) in enumerate(zip(jobs, histories, documents, strict=True), 1)
             )
-        self._use_write_ahead_log()
-        self._db.execute("PRAGMA synchronous = FULL")
-        if version == 0:
-            with self._transaction() as db:
-                if self._version() == 0:  # else another process was faster
-                    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                        raise StorageError(f"{self.path} is a database, but no job store: name another file")
-                    for statement in _SCHEMA:
-                        db.execute(statement)
-
-    def _version(self) -> int:
-        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
-
-    def _use_write_ahead_log(self) -> None:
-        # Changing the mode does not wait for other processes that do the same, whatever the timeout.
-        deadline = time.monotonic() + _TIMEOUT_S
-        while True:
+            db.execute("SAVEPOINT adding")
             try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
+                db.executemany(schema.INSERT, rows)
+            except sqlite3.IntegrityError:
+                db.execute("ROLLBACK TO adding")
+                raise self._refusal(db, jobs) from None
+            db.executemany(schema.INSERT_DOCUMENT, enumerate(documents, number + 1))
+            db.executemany(schema.INSERT_DEPENDENCY, links)
+            self._seen = None
 
-    # -- the protocol
-
-    def add(self, job: Job) -> None:
-        """Keep a new job, durably. `OutputBusy` when an unfinished job has the same output."""
-        created = job.events[0].at if job.events else time.time()
-        with self._writing() as db:
-            other = self._holder(job.output)
-            if other is not None and not job.finished:
-                raise OutputBusy(f"{job.output} belongs to job {other.id} ({other.name}), which is {other.state}")
-            if db.execute("SELECT 1 FROM jobs WHERE id = ?", (job.id,)).fetchone():
-                raise UsageError(f"there is a job {job.id} already")
-            db.execute(
-                "INSERT INTO jobs (id, type, state, output, created, done, total, document) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    job.id,
-                    _text(job.type),
-                    str(job.state),
-                    _text(job.output),
-                    created,
-                    job.done,
-                    job.total,
-                    json.dumps(job.to_json()),
-                ),
-            )
+        if jobs:
+            self._db.write(insert, durable=True)
 
     def get(self, job_id: str) -> Job:
         """The job; an unambiguous beginning of its id will do. `UsageError` when there is none."""
-        with self._locked() as db:
-            return self._job(db.execute(f"{_JOB} WHERE id = ?", (self._id(job_id),)).fetchone())
+        with self._db.reading() as db:
+            return job_of(*_split(self._row(db, job_id)))
 
-    def list(self, *, limit: int = 50) -> list[Job]:
-        """The newest jobs first, in the order in which they were added."""
-        with self._locked() as db:
-            rows = db.execute(f"{_JOB} ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
-            return [self._job(row) for row in rows]
+    def find(self, query: Query) -> list[Job]:
+        """The jobs that match, newest submission first."""
+        condition, values = where(query)
+        limit = -1 if query.limit is None else query.limit
+        # The inner query reads narrow rows only, however many are passed over.
+        numbers = f"SELECT number FROM jobs WHERE {condition} ORDER BY number DESC LIMIT ? OFFSET ?"
+        with self._db.reading() as db:
+            rows = db.execute(
+                f"{_JOB} WHERE number IN ({numbers}) ORDER BY number DESC", (*values, limit, query.offset)
+            )
+            return [job_of(*_split(row)) for row in rows]
 
     def move(self, job_id: str, state: State, reason: str = "", **changes: Any) -> Job:
-        """Make a transition, durably. `IllegalTransition` if the state that it has by now has no such edge."""
-        with self._writing() as db:
-            job_id = self._id(job_id)
-            job = self._job(db.execute(f"{_JOB} WHERE id = ?", (job_id,)).fetchone()).moved(state, reason, **changes)
-            db.execute(
-                "UPDATE jobs SET state = ?, output = ?, done = ?, total = ?, document = ? WHERE id = ?",
-                (str(job.state), _text(job.output), job.done, job.total, json.dumps(job.to_json()), job_id),
-            )
-        return job
+        """Make a transition; on the disk when this returns, unless the engine only notes that it runs or seals."""
+        durable = state not in _NOT_DURABLE
+        return self._change(job_id, lambda job: job.moved(state, reason, **changes), durable=durable)
+
+    def edit(self, job_id: str, *, of: State | None = None, **changes: Any) -> Job:
+        """Change attributes without a transition; on the disk when this returns."""
+
+        def change(job: Job) -> Job:
+            check_state(job, of)
+            return attrs.evolve(job, **changes)
+
+        return self._change(job_id, change, durable=True)
 
     def report(self, job_id: str, done: int, total: int) -> None:
         """Note progress. Does not wait for the disk."""
-        with self._locked() as db:
-            job_id = self._id(job_id)
-            db.execute("PRAGMA synchronous = NORMAL")
-            try:
-                db.execute("UPDATE jobs SET done = ?, total = ? WHERE id = ?", (done, total, job_id))
-            finally:
-                db.execute("PRAGMA synchronous = FULL")
+        done, total = int(done), int(total)
+
+        def note(db: sqlite3.Connection) -> None:
+            found = self._id(db, job_id)
+            db.execute(
+                "UPDATE jobs SET done = ?, total = ?, progress_mark = ? WHERE id = ?",
+                (done, total, progress_mark(found, done, total), found),
+            )
+
+        self._db.write(note, durable=False)
 
     def holder(self, output: str) -> Job | None:
         """The job that is not finished and has this output, if there is one."""
-        with self._locked():
-            return self._holder(output)
+        with self._db.reading() as db:
+            return _holder(db, output)
+
+    def purge(self, before: float) -> int:
+        """Forget jobs that ended before a wall time. The file keeps its size; the room in it is used again."""
+
+        def forget(db: sqlite3.Connection) -> int:
+            self._keep(db, *self._last(db), self._kept(db)[2])
+            needed = f"SELECT parent FROM dependencies JOIN jobs ON id = child WHERE state IN {OPEN}"
+            old = f"SELECT number FROM jobs WHERE state IN {ENDED} AND ended < ? AND id NOT IN ({needed})"
+            db.execute("CREATE TEMP TABLE old AS " + old, (before,))
+            db.execute("DELETE FROM dependencies WHERE child IN (SELECT id FROM jobs WHERE number IN old)")
+            db.execute("DELETE FROM documents WHERE number IN old")
+            count = db.execute("DELETE FROM jobs WHERE number IN old").rowcount
+            db.execute("DROP TABLE old")
+            return count
+
+        return self._db.write(forget, durable=True)
+
+    # -- what schedulers read
+
+    def unfinished(self) -> list[Outline]:
+        """All jobs that are not finished, in the order of submission."""
+        with self._db.reading() as db:
+            return [outline_of(row) for row in db.execute(f"{_OUTLINE} WHERE state IN {OPEN} ORDER BY number")]
+
+    def changes(self, since: int) -> list[Outline]:
+        """Jobs added, moved or edited after version `since`; without any, this reads next to nothing."""
+        with self._db.reading() as db:
+            # Counts commits of other connections; what this one commits makes `_seen` void instead.
+            foreign = db.execute("PRAGMA data_version").fetchone()[0]
+            if self._seen is None or self._seen[0] != foreign:
+                self._seen = (foreign, self._last(db)[1])
+            if since >= self._seen[1]:
+                return []
+            return [outline_of(row) for row in db.execute(f"{_OUTLINE} WHERE version > ? ORDER BY version", (since,))]
+
+    def children(self, job_id: str) -> list[str]:
+        """Ids of the unfinished jobs that come directly after this one."""
+        sql = (
+            f"SELECT id FROM dependencies JOIN jobs ON id = child WHERE parent = ? AND state IN {OPEN} ORDER BY number"
+        )
+        with self._db.reading() as db:
+            return [child for (child,) in db.execute(sql, (text(job_id),))]
+
+    # -- who runs them
+
+    def lead(self, who: str) -> bool:
+        """Become the engine of this store; False when another living process is."""
+
+        def take(db: sqlite3.Connection) -> bool:
+            number, version, leader = self._kept(db)
+            if leader != who:
+                if leader and lives(leader):
+                    return False
+                self._keep(db, number, version, who)
+            return True
+
+        if self.path.stat().st_size > CHECKED_WHEN_OPENED:
+            with self._db.reading() as db:
+                schema.check_whole(db)
+        return self._db.write(take, durable=False)
+
+    def leader(self) -> str:
+        """The process that leads, "" when none does or it is dead."""
+        with self._db.reading() as db:
+            leader = self._kept(db)[2]
+        return leader if leader and lives(leader) else ""
+
+    def leave(self, who: str, *, force: bool = False) -> bool:
+        """Stop to lead. Unless `force`, False when detached jobs, but for paused ones, are still to be run."""
+
+        def give(db: sqlite3.Connection) -> bool:
+            detached = f"SELECT 1 FROM jobs WHERE state IN {OPEN} AND state <> 'paused' AND NOT attached LIMIT 1"
+            if not force and db.execute(detached).fetchone():
+                return False
+            number, version, leader = self._kept(db)
+            if leader == who:
+                self._keep(db, number, version, "")
+            return True
+
+        return self._db.write(give, durable=False)
 
     def close(self) -> None:
         """Close the file; the store is of no use afterwards."""
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
     def __enter__(self) -> SqliteStore:
         return self
@@ -190,75 +290,99 @@ class SqliteStore:
     ) -> None:
         self.close()
 
-    # -- inside, with the lock held
+    def select(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """Rows of a query of one's own, for statistics; tables and columns may change with the version."""
+        with self._db.reading() as db:
+            return db.execute(sql, values).fetchall()
 
-    def _id(self, beginning: str) -> str:
-        # Ids are hexadecimal, so every id that begins so sorts before the beginning followed by "g".
-        found = self._db.execute(
-            "SELECT id FROM jobs WHERE id >= ? AND id < ?", (_text(beginning), _text(beginning) + "g")
-        )
+    # -- inside, with the connection in hand
+
+    def _id(self, db: sqlite3.Connection, beginning: str) -> str:
+        known = text(beginning)
+        if _exists(db, beginning):
+            return known
+        found = db.execute("SELECT id FROM jobs WHERE id >= ? AND id < ?", (known, known + _LAST))
         return the_one(beginning, [row[0] for row in found])
 
-    def _holder(self, output: str) -> Job | None:
-        row = self._db.execute(f"{_JOB} WHERE output = ? AND {_UNFINISHED}", (_text(output),)).fetchone()
-        return None if row is None else self._job(row)
+    def _row(self, db: sqlite3.Connection, job_id: str) -> Row:
+        sql = f"{_JOB} WHERE id = ?"
+        row: Row | None = db.execute(sql, (text(job_id),)).fetchone()
+        return row or db.execute(sql, (self._id(db, job_id),)).fetchone()
 
-    def _job(self, row: tuple[str, int, int]) -> Job:
-        document, done, total = row
-        try:
-            return Job.from_json(json.loads(document) | {"done": done, "total": total})
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StorageError(
-                f"the job store {self.path} holds a job that cannot be read ({error!r}){_ADVICE}"
-            ) from error
+    def _change(self, job_id: str, change: Callable[[Job], Job], *, durable: bool) -> Job:
+        def update(db: sqlite3.Connection) -> Job:
+            row, old_document = _split(self._row(db, job_id))
+            old = job_of(row, old_document)
+            job = change(old)
+            document = document_of(job, job.events)
+            new = row_of(job, job.state, job.events, document, row[0], self._last(db)[1] + 1)
+            # Only what differs: an index is touched for every column that is named.
+            differ = [(name, value) for name, value, before in zip(COLUMNS, new, row, strict=True) if value != before]
+            names = ", ".join(f"{name} = ?" for name, _ in differ)
+            try:
+                db.execute(f"UPDATE jobs SET {names} WHERE number = ?", (*(value for _, value in differ), row[0]))
+            except sqlite3.IntegrityError:
+                other = _holder(db, job.output)
+                raise OutputBusy("no such job") if other is None else busy(job.output, other) from None
+            if document != old_document:
+                db.execute("UPDATE documents SET document = ? WHERE number = ?", (document, row[0]))
+            if job.after != old.after:
+                db.execute("DELETE FROM dependencies WHERE child = ?", (text(job.id),))
+                links = [(text(parent), text(job.id)) for parent in job.after]
+                db.executemany(schema.INSERT_DEPENDENCY, links)
+            self._seen = None
+            return job
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._explained():
-            yield self._db
+        return self._db.write(update, durable=durable)
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._explained(), self._transaction() as db:
-            yield db
+    def _last(self, db: sqlite3.Connection) -> tuple[int, int]:
+        """The last number and version that were given, to jobs that are forgotten too."""
+        number, version, _ = self._kept(db)
+        # Two queries: each is one step down an index.
+        (newest,), (latest,) = (
+            db.execute(f"SELECT max({name}) FROM jobs").fetchone() for name in ("number", "version")
+        )
+        return max(number, newest or 0), max(version, latest or 0)
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        # "Immediate": take the write lock before reading, so that what was read still holds when it is written.
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+    def _kept(self, db: sqlite3.Connection) -> tuple[int, int, str]:
+        """Number and version at the last purge, and who leads."""
+        *values, checksum = db.execute("SELECT number, version, leader, mark FROM store").fetchone()
+        if mark(tuple(values)) != checksum:
+            raise BadRow("its counters do not match their checksum")
+        number, version, leader = values
+        return number, version, leader
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _for_people(error, self.path) from error
+    def _keep(self, db: sqlite3.Connection, number: int, version: int, leader: str) -> None:
+        values = (number, version, leader)
+        db.execute("UPDATE store SET number = ?, version = ?, leader = ?, mark = ?", (*values, mark(values)))
+
+    def _refusal(self, db: sqlite3.Connection, jobs: Iterable[Job]) -> SeisprocError:
+        """Why jobs cannot be added, after the database said so."""
+        ids, outputs = set[str](), set[str]()
+        for job in jobs:
+            if job.id in ids or _exists(db, job.id):
+                return UsageError(f"there is a job {job.id} already")
+            other = _holder(db, job.output)
+            if other is not None:
+                return busy(job.output, other)
+            if job.output in outputs:
+                return OutputBusy(f"two of these jobs have the same output {job.output}")
+            ids.add(job.id)
+            outputs |= {job.output} if job.output else set()
+        return self._db.damaged("its rows and its indexes disagree")
 
 
-_ADVICE = "; move the file away to begin a new one (unfinished outputs can still be resumed by their path)"
+def _split(row: Row) -> tuple[Row, str]:
+    """Values of `COLUMNS`, and the document."""
+    if row is None or row[-1] is None:
+        raise BadRow("a job has lost its document")
+    return row[:-1], row[-1]
 
 
-def _text(name: str) -> str:
-    """A name as SQLite can hold it: file names that are not UTF-8 reach Python as lone surrogates."""
-    return name.encode("utf-8", "backslashreplace").decode()
+def _exists(db: sqlite3.Connection, job_id: str) -> bool:
+    return db.execute("SELECT 1 FROM jobs WHERE id = ?", (text(job_id),)).fetchone() is not None
 
 
-def _for_people(error: sqlite3.Error, path: Path) -> StorageError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension bits
-    if code == sqlite3.SQLITE_FULL:
-        return DiskFull(f"the job store {path} cannot be written: the disk is full; free some space and try again")
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StorageError(f"the job store {path} was in use by another process for {_TIMEOUT_S:g} s; try again")
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return StorageError(f"the job store {path} is damaged ({error}){_ADVICE}")
-    made = StorageError(f"the job store {path}: {error}")
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
-        made.exit_code = 77
-    return made
+def _holder(db: sqlite3.Connection, output: str) -> Job | None:
+    row = db.execute(f"{_JOB} WHERE output = ? AND output <> '' AND state NOT IN {ENDED}", (text(output),)).fetchone()
+    return None if row is None else job_of(*_split(row))

@@ -13,6 +13,7 @@ def seisproc_storage() -> list[StorageSpec]:
             id="segy",
             suffixes=(".sgy", ".segy", ".su"),
             impl="seisproc_segy.storage:SegyStorage",
+            suffix_options={".su": {"kind": "su"}},
             summary="SEG-Y revisions 0 to 2.1 and Seismic Unix files",
         )
     ]

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from seisproc_core.errors import Cancelled, SeisprocError, StorageError
+from seisproc_core.data.formats import open_survey, unfinished
+from seisproc_core.errors import Cancelled, PluginError, SeisprocError, StorageError
 from seisproc_core.jobs.engine import Engine, JobHandle, Progress
 from seisproc_core.plugins import registry
 from seisproc_terminal import output
-from seisproc_terminal.formats import open_survey, unfinished
-from seisproc_terminal.options import as_typed
+from seisproc_terminal.options import How, as_typed
 
 if TYPE_CHECKING:
     from seisproc_core.jobs.store import JobStore
@@ -56,12 +56,22 @@ class Outcome:
         return {**attrs.asdict(self), "path": str(self.path), "state": "completed", "traces_per_s": rate}
 
 
+def carry_out(start: Callable[[Engine], JobHandle | None], how: How, *, as_json: bool) -> bool:
+    """Start a job; print what it made, or its id where it is detached. False when there was nothing to do."""
+    if how.detach:
+        with Engine(store=durable_store(), executor=how.executor, workers=how.workers) as engine:
+            handle = start(engine)
+            if handle is not None:
+                _report_queued(handle, as_json)
+            return handle is not None
+    outcome = run_job(start, how, as_json=as_json)
+    if outcome is not None:
+        _report(outcome, as_json)
+    return outcome is not None
+
+
 def run_job(
-    start: Callable[[Engine], JobHandle | None],
-    *,
-    executor: str | None = None,
-    workers: int | None = None,
-    as_json: bool = False,
+    start: Callable[[Engine], JobHandle | None], how: How | None = None, *, as_json: bool = False
 ) -> Outcome | None:
     """Start a job, follow it to its end, and return what it made.
 
@@ -69,8 +79,6 @@ def run_job(
     ----------
     start
         Submits the job to the engine it gets; None when there is nothing to do.
-    executor, workers
-        As for `Engine`.
     as_json
         Show no progress.
 
@@ -79,10 +87,11 @@ def run_job(
     SeisprocError
         Why the job failed; `Cancelled` after a signal, with exit code 128 + signal.
     """
+    how = how or How()
     began = time.monotonic()
-    if executor is not None:
-        registry().find("executors", executor)
-    with Signals() as signals, Engine(store=best_store(), executor=executor, workers=workers) as engine:
+    if how.executor is not None:
+        registry().find("executors", how.executor)
+    with Signals() as signals, Engine(store=best_store(), executor=how.executor, workers=how.workers) as engine:
         handle = start(engine)
         if handle is None:
             return None
@@ -95,20 +104,27 @@ def run_job(
             path = handle.result().path
         except SeisprocError as error:
             raise _with_way_on(error, target, signals) from error
-        made = open_survey(path)
         return Outcome(
             job=handle.id,
             name=handle.job.name,
             path=path,
             traces_in=handle.traces_in,
-            traces_out=made.n_traces,
+            traces_out=open_survey(path).n_traces,
             seconds=time.monotonic() - began,
             notes=handle.notes,
             already_complete=handle.snapshot().total == 0,
         )
 
 
-def report(outcome: Outcome, as_json: bool) -> None:
+def _report_queued(handle: JobHandle, as_json: bool) -> None:
+    job = handle.job
+    if as_json:
+        output.document({"job": job.id, "name": job.name, "state": str(job.state), "output": job.output})
+    else:
+        output.show(f"job {job.id}  {job.name}  {job.state}")
+
+
+def _report(outcome: Outcome, as_json: bool) -> None:
     """Print what a job made."""
     if as_json:
         output.document(outcome.to_json())
@@ -125,6 +141,8 @@ def report(outcome: Outcome, as_json: bool) -> None:
 
 def best_store() -> JobStore | None:
     """The installed durable job store, or None with a warning where it cannot be used."""
+    if registry().best("job_stores") is None:
+        return None
     try:
         return durable_store()
     except (SeisprocError, OSError) as error:
@@ -132,11 +150,11 @@ def best_store() -> JobStore | None:
         return None
 
 
-def durable_store() -> JobStore | None:
-    """The installed durable job store, opened; None when none is installed."""
+def durable_store() -> JobStore:
+    """The installed durable job store, opened."""
     entry = registry().best("job_stores")
     if entry is None:
-        return None
+        raise PluginError("there is no durable job store; install seisproc-jobstore")
     try:
         store: JobStore = registry().load("job_stores", entry.id)()
     except OSError as error:
@@ -147,13 +165,13 @@ def durable_store() -> JobStore | None:
 def follow(handle: JobHandle, signals: Signals, *, as_json: bool) -> None:
     """Show progress until the job has ended; the first signal cancels it, the second ends the program."""
     asked = False
-    with _display(as_json) as display, signals.caught():
+    with display(as_json) as shown, signals.caught():
         for progress in handle.progress():
-            display.update(progress)
+            shown.update(progress)
             if signals.first is not None and not asked:
                 asked = True
                 handle.cancel()
-                display.say("cancelling: waiting for the segments in flight; again to end at once")
+                shown.say("cancelling: waiting for the segments in flight; again to end at once")
 
 
 def _with_way_on(error: SeisprocError, target: Path, signals: Signals) -> SeisprocError:
@@ -221,7 +239,7 @@ class _Display(Protocol):
 
 
 @contextmanager
-def _display(as_json: bool) -> Iterator[_Display]:
+def display(as_json: bool) -> Iterator[_Display]:
     if as_json:
         yield _Silent()
     elif sys.stderr.isatty():
@@ -246,9 +264,13 @@ class _Lines:
 
     def __init__(self) -> None:
         self._last = time.monotonic()
+        self._why = ""
 
     def update(self, progress: Progress) -> None:
-        if time.monotonic() - self._last < _LINE_EVERY_S:
+        if progress.why and progress.why != self._why:
+            self.say(f"{progress.state}: {progress.why}")
+        self._why = progress.why
+        if time.monotonic() - self._last < _LINE_EVERY_S or progress.why:
             return
         self._last = time.monotonic()
         left = "" if progress.eta_s is None else f", {progress.eta_s:.0f} s left"

@@ -17,8 +17,9 @@ from seisproc_core.plugins import registry
 from seisproc_terminal import __version__, output
 
 STANDARD_PLUGINS = (
-    "seisproc", "seisproc-joblib", "seisproc-jobstore", "seisproc-numba", "seisproc-processes", "seisproc-segy",
-    "seisproc-signal", "seisproc-terminal", "seisproc-velocity", "seisproc-zarr",
+    "seisproc", "seisproc-alerts", "seisproc-denoise", "seisproc-joblib", "seisproc-jobstore", "seisproc-numba",
+    "seisproc-processes", "seisproc-ray", "seisproc-segy", "seisproc-signal", "seisproc-terminal", "seisproc-velocity",
+    "seisproc-zarr",
 )  # fmt: skip
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 
@@ -84,7 +85,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if "--json" in arguments:
             _reserve_stdout()
-        code = program.main(args=list(arguments), prog_name="seisproc", standalone_mode=False)
+        # Commands of other distributions print through `ctx.obj`, without importing this one.
+        code = program.main(args=list(arguments), prog_name="seisproc", standalone_mode=False, obj=output)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (click.Abort, KeyboardInterrupt):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import attrs
 import click
 
 from seisproc_core.errors import SeisprocError, UsageError
@@ -78,25 +79,61 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
+@attrs.frozen(kw_only=True)
+class How:
+    """How a job is to be run: the options of every command that starts one."""
+
+    executor: str | None = None
+    workers: int | None = None
+    priority: int = 5
+    after: tuple[str, ...] = ()
+    detach: bool = False
+    replace: bool = False
+    resume: bool = False
+    discard: bool = False
+
+    def submitted(self) -> dict[str, Any]:
+        """Arguments for `Engine.submit`."""
+        names = ("priority", "after", "detach", "replace", "resume", "discard")
+        return {name: getattr(self, name) for name in names}
+
+
+_WHERE = (
+    click.option("--executor", metavar="ID", help="What runs the work: processes, threads, ray, ..."),
+    click.option("--workers", type=click.IntRange(1, 255), help="Workers to run on.  [default: one per CPU]"),
+    click.option("--detach", is_flag=True, help="Queue it and return; it goes on when the shell closes."),
+)
+_QUEUE = (
+    click.option("--priority", type=click.IntRange(0, 9), default=5, show_default=True, help="9 goes first."),
+    click.option("--after", multiple=True, metavar="JOB", help="Start when this job is complete. May be repeated."),
+)
+_OUTPUT = (
+    click.option("--replace", is_flag=True, help="Replace an existing output, once the new one is whole."),
+    click.option("--resume", is_flag=True, help="Go on where the same job stopped; do nothing if it is done."),
+    click.option("--discard", is_flag=True, help="Throw away an unfinished output of an earlier, different job."),
+)
+
+
+def job_options(command: Command) -> Command:
+    """Where, when and over what a job runs; the command gets them as one `How`, ``how``."""
+    return _collected(command, (*_OUTPUT, *_WHERE, *_QUEUE))
+
+
 def worker_options(command: Command) -> Command:
-    """Where a job runs: ``executor``, ``workers``."""
-    command = click.option("--workers", type=click.IntRange(1, 255), help="Workers to run on.  [default: one per CPU]")(
-        command
-    )
-    return click.option("--executor", metavar="ID", help="What runs the work: processes, in-process, ...")(command)
+    """Where a job runs, for one whose output and flow are given; the command gets a `How`, ``how``."""
+    return _collected(command, _WHERE)
 
 
-def output_options(command: Command) -> Command:
-    """What to do with an output or an unfinished output that is there: ``replace``, ``resume``, ``discard``."""
-    command = click.option(
-        "--discard", is_flag=True, help="Throw away an unfinished output of an earlier, different job."
-    )(command)
-    command = click.option(
-        "--resume", is_flag=True, help="Go on where the same job stopped; do nothing if it is done."
-    )(command)
-    return click.option("--replace", is_flag=True, help="Replace an existing output, once the new one is whole.")(
-        command
-    )
+def _collected(command: Command, options: Sequence[Callable[[Any], Any]]) -> Command:
+    @functools.wraps(command)
+    def with_how(*args: Any, **kwargs: Any) -> Any:
+        how = How(**{field.name: kwargs.pop(field.name) for field in attrs.fields(How) if field.name in kwargs})
+        return command(*args, how=how, **kwargs)
+
+    made: Command = with_how  # type: ignore[assignment]
+    for option in reversed(options):
+        made = option(made)
+    return made
 
 
 def words_of(text: str) -> tuple[str, ...]:

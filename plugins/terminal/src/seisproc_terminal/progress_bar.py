@@ -20,10 +20,12 @@ class Bar:
         self._task = task
 
     def update(self, progress: Progress) -> None:
+        if progress.why:
+            self._bar.update(self._task, what=f"{progress.state}: {progress.why}", rate="")
+            return
         what = f"stage {progress.stage + 1}/{progress.stages}" if progress.stages > 1 else str(progress.state)
-        self._bar.update(
-            self._task, completed=progress.done, total=progress.total, what=what, rate=f"{progress.rate:,.0f} traces/s"
-        )
+        rate = f"{progress.rate:,.0f} traces/s"
+        self._bar.update(self._task, completed=progress.done, total=max(progress.total, 1), what=what, rate=rate)
 
     def say(self, text: str) -> None:
         self._bar.console.print(text, markup=False, highlight=False)

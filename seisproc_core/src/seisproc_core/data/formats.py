@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from seisproc_core.data.survey import Survey
 from seisproc_core.errors import Incomplete, UsageError
 from seisproc_core.plugins import Described, registry
-
-if TYPE_CHECKING:
-    from seisproc_core.data.survey import Survey
 
 
 def format_of(path: Path) -> Described:
@@ -29,7 +28,7 @@ def format_of(path: Path) -> Described:
         if unfinished(path):
             raise Incomplete(f"{path} is not finished; go on with: seisproc resume {path}")
         raise UsageError(f"{path}: there is no such file or folder")
-    by_suffix = _by_suffix(path)
+    by_suffix = format_named(path)
     if by_suffix is not None:
         return by_suffix
     for entry in registry().of("storage"):
@@ -38,13 +37,30 @@ def format_of(path: Path) -> Described:
     raise UsageError(f"no installed format reads {path} (seisproc plugins list shows what is installed)")
 
 
-def format_for(path: Path, otherwise: str) -> str:
-    """Id of the format of an output: by its suffix, or the one a bare name stands for."""
-    entry = _by_suffix(path)
-    return entry.id if entry else otherwise
+def format_for(path: Path, *, working: bool) -> Described:
+    """The format of an output: by its suffix, or the one that a bare name stands for.
+
+    Parameters
+    ----------
+    working
+        Whether a bare name means a format that jobs work in, or a file for other programs.
+    """
+    entry = format_named(path)
+    if entry is not None:
+        return entry
+    for other in registry().of("storage"):
+        if other.spec["suffixes"] and bool(other.spec["working"]) == working:
+            return other
+    raise UsageError(f"no installed format writes {path} (seisproc plugins list shows what is installed)")
 
 
-def _by_suffix(path: Path) -> Described | None:
+def implied_options(entry: Described, path: Path) -> dict[str, Any]:
+    """Options of a format that the suffix of a file stands for."""
+    return dict(entry.spec["suffix_options"].get(path.suffix.lower(), {}))
+
+
+def format_named(path: Path) -> Described | None:
+    """The format that a path's suffix names; None when it names none."""
     suffix = path.suffix.lower()
     return next((e for e in registry().of("storage") if suffix in e.spec["suffixes"]), None)
 
@@ -63,8 +79,10 @@ def function_of(entry: Described, name: str) -> Callable[..., Any] | None:
     return found if callable(found) else None
 
 
-def unfinished(path: Path) -> list[Path]:
-    """Working folders of unfinished jobs with that output."""
-    from seisproc_core.jobs.workfolder import WorkFolder
-
-    return WorkFolder.find(Path(os.path.abspath(path)))
+def unfinished(target: Path) -> list[Path]:
+    """Working folders of unfinished jobs with that output, ``OUT.<fingerprint>.part``."""
+    target = Path(os.path.abspath(target))
+    pattern = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}\.part")
+    if not target.parent.is_dir():
+        return []
+    return sorted(p for p in target.parent.iterdir() if pattern.fullmatch(p.name) and p.is_dir())

@@ -1,54 +1,53 @@
-"""The engine: takes jobs, runs them one after the other by priority, keeps their store up to date.
+"""The engine: submits jobs, has them run when it is their turn, and lets them be followed from any process.
 
-The thin shell that owns a thread and a clock; what a segment is, how it is committed and when a job may move from one
-state to another is decided elsewhere.
+Every process that works with a job store has an engine. One of them leads: it decides which job runs when, for all.
+Each runs the jobs that belong to its own process, when their turn has come (`supervisor`). In a private store, in
+memory, the one engine does both.
 """
 
 from __future__ import annotations
 
-import contextlib
-import heapq
-import logging
 import os
-import threading
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from seisproc_core.data.survey import Survey
-from seisproc_core.errors import Cancelled, SeisprocError, UsageError
-from seisproc_core.execution.executor import Executor
-from seisproc_core.jobs.control import CANCEL
-from seisproc_core.jobs.handle import JobHandle, Prepared, Progress
-from seisproc_core.jobs.prepare import Request, abandon, prepare, prepare_resume
-from seisproc_core.jobs.runner import FolderRun, Run
+import attrs
+
+from seisproc_core.errors import UsageError
+from seisproc_core.jobs import client, service
+from seisproc_core.jobs.events import EventBus
+from seisproc_core.jobs.handle import JobHandle, Progress
+from seisproc_core.jobs.model import Job
+from seisproc_core.jobs.prepare import Prepared, Request, new_job, prepare, prepare_resume
+from seisproc_core.jobs.process import identity
+from seisproc_core.jobs.resources import Resources, cpu_count, this_machine
 from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import JobStore, MemoryStore
-from seisproc_core.jobs.workfolder import WorkFolder
-from seisproc_core.places import state_folder
+from seisproc_core.jobs.supervisor import Supervisor
 from seisproc_core.plugins import registry
 from seisproc_core.processing.flow import Flow
 
 __all__ = ["Engine", "JobHandle", "Progress"]
 
-logger = logging.getLogger(__name__)
-
 
 class Engine:
-    """Runs jobs in this process.
+    """Runs jobs.
 
     Parameters
     ----------
     store
-        Where jobs are kept; a private one in memory by default.
+        Where jobs are kept; a private one in memory by default. A durable one is shared with other processes.
     executor
         Id of the executor jobs run on; the best installed one by default, ``in-process`` for jobs in memory.
     workers
         Workers per job; one per CPU by default.
     threads
         Threads that a kernel may use inside a worker.
+    capacity
+        What all jobs together may use of this machine; counts where this engine leads.
     """
 
     def __init__(
@@ -58,19 +57,17 @@ class Engine:
         executor: str | None = None,
         workers: int | None = None,
         threads: int = 1,
+        capacity: Resources | None = None,
     ) -> None:
         self.store: JobStore = store or MemoryStore()
         self.registry = registry()
+        self.events = EventBus()
+        self.capacity = capacity or this_machine()
+        self._me = identity()
         self._executor = executor
-        self._workers = workers or _cpus()
+        self._workers = workers or cpu_count()
         self._threads = threads
-        self._queue: list[tuple[int, int, JobHandle]] = []
-        self._running: JobHandle | None = None
-        self._count = 0
-        self._changed = threading.Condition()
-        self._closing = False
-        self._thread = threading.Thread(target=self._work, name="seisproc-engine", daemon=True)
-        self._thread.start()
+        self._supervisor = Supervisor(self.store, self.registry, self.events, self.capacity)
 
     def __enter__(self) -> Engine:
         return self
@@ -81,15 +78,11 @@ class Engine:
         self.close(cancel=error is not None)
 
     def close(self, *, cancel: bool = False) -> None:
-        """Finish (or cancel) what was submitted, then stop."""
-        with self._changed:
-            self._closing = True
-            open_jobs = [handle for _, _, handle in self._queue] + ([self._running] if self._running else [])
-            self._changed.notify()
-        if cancel:
-            for handle in open_jobs:
-                handle.cancel()
-        self._thread.join()
+        """Finish (or cancel) the jobs of this process, then stop; detached jobs go on in a process of their own."""
+        self._supervisor.close(cancel=cancel)
+        self.events.close()
+
+    # -- submitting
 
     def submit(
         self,
@@ -98,9 +91,13 @@ class Engine:
         type: str = "flow",
         priority: int = 5,
         executor: str | None = None,
+        gpus: int = 0,
         replace: bool = False,
         discard: bool = False,
         resume: bool = False,
+        detach: bool = False,
+        after: Sequence[str | JobHandle] = (),
+        check: bool = True,
     ) -> JobHandle:
         """Plan a flow and queue it as a job.
 
@@ -116,31 +113,54 @@ class Engine:
             Throw away an unfinished output of an earlier, different job.
         resume
             Go on with an unfinished output of the same flow, and accept a finished one as the result.
+        detach
+            Run it in a process of its own, that goes on when this one ends. Needs a durable store.
+        after
+            Jobs that must be completed before; the flow, whose input they may make, is then planned when it starts.
+        check
+            False to queue at once and plan when the job starts; what is wrong with the flow is then the job's error.
 
         Raises
         ------
         UsageError, OutputExists, OutputBusy, DataError, Incomplete
             Anything wrong with the request, before any work and with nothing left behind.
         """
-        request = Request(
+        request = self._request(
             type=type,
             priority=priority,
             executor=executor or self._executor,
-            workers=self._workers,
-            threads=self._threads,
+            gpus=gpus,
             replace=replace,
             discard=discard,
             resume=resume,
+            detach=detach,
+            after=tuple(other if isinstance(other, str) else other.id for other in after),
         )
-        return self._enqueue(prepare(flow, request, self.store, self.registry))
+        self._refuse_if_closed()
+        job = new_job(flow, request, self.registry)
+        if check and not request.after:
+            return self._hold(prepare(flow, job, self.store, self.registry, self.capacity))
+        return self._hold_unplanned([(flow, job)])[0]
 
-    def resume(self, target: Path, *, executor: str | None = None, trust: bool = False) -> JobHandle | None:
+    def submit_all(self, flows: Iterable[Flow], *, detach: bool = False, priority: int = 5) -> list[JobHandle]:
+        """Queue many flows at once, all or none; they are planned when they start."""
+        self._refuse_if_closed()
+        request = self._request(detach=detach, priority=priority, executor=self._executor)
+        return self._hold_unplanned([(flow, new_job(flow, request, self.registry)) for flow in flows])
+
+    def resume(
+        self, target: Path, *, executor: str | None = None, trust: bool = False, detach: bool = False
+    ) -> JobHandle | None:
         """Go on with the unfinished output that lies beside `target`, from its folder alone.
+
+        Where a detached job has that output and is paused or queued, that job goes on, and is followed.
 
         Parameters
         ----------
         trust
             Do not check the bytes of what is journalled.
+        detach
+            Go on in a process of its own.
 
         Returns
         -------
@@ -153,165 +173,135 @@ class Engine:
         Incomplete
             The input or a plugin's version changed since the output was begun.
         """
-        request = Request(executor=executor or self._executor, workers=self._workers)
+        self._refuse_if_closed()
         target = Path(os.path.abspath(target))
-        prepared = prepare_resume(target, request, self.store, self.registry, trust=trust)
-        return None if prepared is None else self._enqueue(prepared)
+        holder = self.store.holder(str(target))
+        if holder is not None and not holder.attached and holder.state in (State.QUEUED, State.PAUSED):
+            client.resume(self.store, holder.id)
+            return self.follow(holder.id)
+        request = self._request(executor=executor or self._executor, detach=detach)
+        prepared = prepare_resume(target, request, self.store, self.registry, self.capacity, trust=trust)
+        return None if prepared is None else self._hold(prepared)
 
-    def _enqueue(self, prepared: Prepared) -> JobHandle:
-        handle = JobHandle(prepared, self.store, self.registry, self._cancel)
-        if handle.ended:
+    def retry(self, job_id: str, *, detach: bool = False) -> JobHandle:
+        """Repeat a job that failed or was cancelled, as a new job that goes on with what it left.
+
+        Raises
+        ------
+        UsageError
+            The job is not finished, or was completed; or its data were in memory.
+        """
+        old = self.store.get(job_id)
+        if old.state not in (State.FAILED, State.CANCELLED):
+            raise UsageError(f"job {old.id} is {old.state}: only a failed or cancelled job can be retried")
+        request = self._request(
+            type=old.type,
+            priority=old.priority,
+            executor=old.executor,
+            workers=old.workers,
+            threads=old.threads,
+            gpus=old.resources.gpus,
+            replace=bool(old.options.get("replace")),
+            resume=True,
+            detach=detach,
+            retry_of=old.id,
+        )
+        flow = Flow.from_json(old.config)
+        return self._hold(
+            prepare(flow, new_job(flow, request, self.registry), self.store, self.registry, self.capacity)
+        )
+
+    # -- other jobs
+
+    def follow(self, job_id: str) -> JobHandle:
+        """A job that any process runs, as if it had been submitted here; it ends when the store says so."""
+        job = self.store.get(job_id)
+        handle = self._supervisor.find(job.id) or JobHandle(job.id, self, None, own=False)
+        if job.finished:
+            handle.end_as(job)
             return handle
-        with self._changed:
-            try:
-                if self._closing:
-                    raise UsageError("the engine is closed")
-                self.store.move(handle.id, State.QUEUED)
-            except SeisprocError as error:
-                abandon(self.store, prepared.job, error)
-                _release(prepared)
-                raise
-            self._count += 1
-            heapq.heappush(self._queue, (-prepared.job.priority, self._count, handle))
-            self._changed.notify()
+        if not job.attached:
+            service.ensure_leader(self.store)
+        self._supervisor.look_after([handle])
         return handle
 
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._queue and not self._closing:
-                    self._changed.wait()
-                if not self._queue:
-                    return
-                _, _, handle = heapq.heappop(self._queue)
-                # Under the lock: a cancel sees the job either queued or running.
-                self._running = None if handle.ended else handle
-                error = self._begin(handle) if self._running else None
-            if self._running:
-                self._run(handle, error)
-            self._running = None
+    def adopt(self, job_id: str) -> JobHandle:
+        """Run a detached job in this process, which the leader started for it."""
+        deadline = time.monotonic() + service.START_S
+        while (job := self.store.get(job_id)).driver != self._me:
+            if job.state is not State.RUNNING or time.monotonic() > deadline:
+                raise UsageError(f"job {job.id} is {job.state} and not for this process")
+            time.sleep(0.002)
+        handle = JobHandle(job.id, self, None)
+        self._supervisor.look_after([handle])
+        self._supervisor.start(handle)
+        return handle
 
-    def _begin(self, handle: JobHandle) -> BaseException | None:
-        """Tell the store that a job runs; why it may not, otherwise: another process cancelled it, the disk is full."""
-        try:
-            self.store.move(handle.id, State.RUNNING)
-        except Exception as problem:
-            return problem
-        return None
+    def cancel(self, job_id: str) -> Job:
+        """Cancel any job of the store, and what comes after it; see `seisproc_core.jobs.client.cancel`."""
+        return self._changed(client.cancel(self.store, job_id))
 
-    def _run(self, handle: JobHandle, error: BaseException | None) -> None:
-        """Take a job to its end. Whatever happens, it gets one, and its lock is given up."""
-        result: Survey | Path | None = None
-        try:
-            if error is not None:
-                raise error
-            result = self._complete(handle)
-        except BaseException as problem:
-            error = self._failed(handle, problem)
-        try:
-            _release(handle.prepared)
-        except Exception:
-            logger.exception("job %s: its files could not be let go", handle.id)
-        handle.end(result=result, error=error)
+    def pause(self, job_id: str) -> Job:
+        """Pause any job of the store; see `seisproc_core.jobs.client.pause`."""
+        return self._changed(client.pause(self.store, job_id))
 
-    def _complete(self, handle: JobHandle) -> Survey | Path:
-        run = handle.prepared.run
-        if isinstance(run, FolderRun):
-            run.on_commit = self._reporter(handle)
-        executor: Executor = self.registry.load("executors", handle.prepared.job.executor)()
-        try:
-            run.execute(executor, self._workers, self._threads)
-        finally:
-            getattr(executor, "close", lambda: None)()
-        self.store.move(handle.id, State.SEALING)
-        result = run.seal()
-        # The output is there: a store that fails from here on cannot take it back.
-        summary = {"traces_in": run.traces_in, "output": str(result) if isinstance(result, Path) else "in memory"}
-        try:
-            self.store.report(handle.id, run.total, run.total)
-            self.store.move(handle.id, State.COMPLETED, result=summary)
-        except Exception as problem:
-            logger.warning("job %s is complete, but its store does not know: %s", handle.id, problem)
-        return result
+    def resume_job(self, job_id: str) -> Job:
+        """Let a paused job go on, whichever process it belongs to."""
+        job = self._changed(client.resume(self.store, job_id))
+        if not job.attached:
+            service.ensure_leader(self.store)
+        return job
 
-    def _reporter(self, handle: JobHandle) -> Callable[[], None]:
-        """Tells the store how far the job is, at most once a second."""
-        run, last = handle.prepared.run, time.monotonic()
+    def prioritise(self, job_id: str, priority: int) -> Job:
+        """Change the priority of a waiting job."""
+        return self._changed(client.prioritise(self.store, job_id, priority))
 
-        def report() -> None:
-            nonlocal last
-            if time.monotonic() - last > 1:
-                last = time.monotonic()
-                with contextlib.suppress(SeisprocError):  # the journal counts, this is for onlookers
-                    self.store.report(handle.id, run.committed, run.total)
+    # -- for handles
 
-        return report
+    def obey_now(self, handle: JobHandle) -> None:
+        """Have a change of a job's state noticed at once, not at the next look."""
+        self._supervisor.obey_now(handle)
 
-    def _failed(self, handle: JobHandle, error: BaseException) -> BaseException:
-        """Note why; what can go on stays, what would only fail again leaves nothing behind. Never raises."""
-        run = handle.prepared.run
-        log = save_log(handle.id, run, error)
-        try:
-            if isinstance(run, FolderRun) and run.hopeless:
-                run.work.remove()
-            self.store.report(handle.id, run.committed, run.total)
-            if self._was_cancelled(handle, error):
-                return error if isinstance(error, Cancelled) else Cancelled()
-            message = one_line(error)
-            self.store.move(handle.id, State.FAILED, message, error=message, log=log)
-        except Exception as problem:
-            logger.warning("job %s: its end could not be noted: %s", handle.id, problem)
-        return error
+    def why_waiting(self, job_id: str) -> str:
+        """What a queued job waits for; "" when this engine does not lead, or it waits for nothing."""
+        return self._supervisor.why_waiting(job_id)
 
-    def _was_cancelled(self, handle: JobHandle, error: BaseException) -> bool:
-        """Whether a job that stopped was told to, by this process or through the store; then it is cancelled now."""
-        state = self.store.get(handle.id).state
-        if state is State.RUNNING and (isinstance(error, Cancelled) or handle.prepared.run.control.command == CANCEL):
-            state = self.store.move(handle.id, State.CANCELLING).state
-        if state is State.CANCELLING:
-            state = self.store.move(handle.id, State.CANCELLED).state
-        return state is State.CANCELLED
+    # -- inside
 
-    def _cancel(self, handle: JobHandle) -> None:
-        with self._changed:
-            state = self.store.get(handle.id).state
-            if state is State.QUEUED:
-                self.store.move(handle.id, State.CANCELLED)
-                _release(handle.prepared)
-                handle.end(error=Cancelled())
-            elif state is State.RUNNING:
-                self.store.move(handle.id, State.CANCELLING)
-                handle.prepared.run.control.raise_command(CANCEL)
+    def _request(self, *, workers: int | None = None, threads: int | None = None, **chosen: Any) -> Request:
+        request = Request(workers=workers or self._workers, threads=threads or self._threads, driver=self._me)
+        return attrs.evolve(request, **chosen)
 
+    def _refuse_if_closed(self) -> None:
+        if self._supervisor.closing:
+            raise UsageError("the engine is closed")
 
-def _release(prepared: Prepared) -> None:
-    """Give up the journal and the output's lock; once."""
-    if prepared.lock is not None and prepared.lock.held:
-        prepared.run.close()
-        target = Path(prepared.job.output)
-        prepared.lock.release(remove=not WorkFolder.find(target))
+    def _hold(self, prepared: Prepared) -> JobHandle:
+        """The handle of a job that was planned and stored."""
+        if not prepared.job.attached and prepared.result is None:
+            service.ensure_leader(self.store)
+            handle = JobHandle(prepared.job.id, self, None, prepared.notes, own=False)
+        else:
+            handle = JobHandle(prepared.job.id, self, prepared, prepared.notes)
+        if not handle.ended:
+            self._supervisor.look_after([handle])
+        return handle
 
+    def _hold_unplanned(self, made: list[tuple[Flow, Job]]) -> list[JobHandle]:
+        jobs = [job for _, job in made]
+        self.store.add(*jobs)
+        handles = [JobHandle(job.id, self, None, own=job.attached) for job in jobs]
+        if all(job.attached for job in jobs):
+            self._supervisor.flows |= {job.id: flow for flow, job in made}
+        else:
+            service.ensure_leader(self.store)
+        self._supervisor.look_after(handles)
+        return handles
 
-def save_log(job_id: str, run: Run, error: BaseException) -> str:
-    """Keep the traceback, and what workers printed, where it outlives the working folder; "" where that fails."""
-    if not isinstance(run, FolderRun) or isinstance(error, Cancelled):
-        return ""
-    path = state_folder() / "logs" / f"{job_id}.txt"
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        worker_log = run.work.path / "log.txt"
-        printed = worker_log.read_text("utf-8", "replace") if worker_log.exists() else ""
-        path.write_text(printed + "".join(traceback.format_exception(error)), "utf-8", "backslashreplace")
-    except OSError:
-        return ""
-    return str(path)
+    def _changed(self, job: Job) -> Job:
+        self._supervisor.nudge()
+        return job
 
-
-def one_line(error: BaseException) -> str:
-    """What went wrong, in one line; the kind of an error that was not written for people."""
-    message = str(error) if isinstance(error, SeisprocError) else f"{type(error).__name__}: {error}"
-    return " ".join(message.split())
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    def lead_until_idle(self) -> None:
+        """Lead the store in this process as long as there are detached jobs to run; return at once if another does."""
+        self._supervisor.serve()

@@ -27,7 +27,9 @@ class OutputLock:
     job
         Who wants it, for the message others get.
     patience_s
-        How long to wait for the orphans of a killed engine.
+        How long to wait for the orphans of a killed process.
+    even_living
+        Wait as long for a holder that lives, because it is about to let go.
 
     Raises
     ------
@@ -35,11 +37,11 @@ class OutputLock:
         Somebody holds it; says who.
     """
 
-    def __init__(self, target: Path, job: str, patience_s: float = 3.0) -> None:
+    def __init__(self, target: Path, job: str, patience_s: float = 3.0, *, even_living: bool = False) -> None:
         self.path = target.with_name(target.name + ".lock")
         deadline = time.monotonic() + patience_s
         while (handle := self._try()) is None:
-            if time.monotonic() > deadline or self._holder_lives():
+            if time.monotonic() > deadline or (self._holder_lives() and not even_living):
                 raise OutputBusy(f"{target} is being written by {self._holder()}")
             time.sleep(0.02)
         self.handle = handle

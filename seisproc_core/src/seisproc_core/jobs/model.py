@@ -9,10 +9,13 @@ from typing import Any
 
 import attrs
 
+from seisproc_core.jobs.resources import Resources
 from seisproc_core.jobs.states import FINAL, State, check_transition
 
+ONE_CPU = Resources()
 
-@attrs.frozen(kw_only=True)
+
+@attrs.frozen
 class Event:
     """One transition: sequence number within the job, new state, wall time (for people only), reason."""
 
@@ -20,6 +23,9 @@ class Event:
     state: State
     at: float
     reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"sequence": self.sequence, "state": self.state.value, "at": self.at, "reason": self.reason}
 
 
 @attrs.frozen(kw_only=True)
@@ -39,11 +45,29 @@ class Job:
     priority
         0 (low) to 9 (high).
     workers, threads, executor
-        Resources and where it runs.
-    progress
-        ``done`` and ``total`` input traces of the latest report.
+        How and where it runs; `executor` empty: the best installed one.
+    resources
+        What it holds of the machine while it runs.
+    after
+        Ids of jobs that must be completed before it starts.
+    options
+        What else its submitter chose, as plain JSON values: ``replace``, ``discard``, ``resume``.
+    driver
+        Identity of the process that runs it, or will (`seisproc_core.jobs.process.identity`); empty for a detached
+        job that nobody has started.
+    attached
+        Whether it belongs to the process that submitted it: it ends with that process. A detached job is started by
+        the engine, and started again when its process dies.
+    attempt
+        How many processes have begun to run it; a pause is not an attempt.
+    retry_of
+        Id of the job that this one repeats.
+    done, total
+        Input traces of the latest report, over all stages.
     result
-        Summary of a completed job: traces read, output.
+        Summary of a completed job: traces read and written, output.
+    usage
+        What it took: ``seconds``, ``cpu_s``, ``peak_memory``, ``bytes_out``.
     error, log
         One line why it failed; the file with tracebacks and what its workers printed.
     """
@@ -56,12 +80,20 @@ class Job:
     priority: int = attrs.field(default=5, validator=[attrs.validators.ge(0), attrs.validators.le(9)])
     workers: int = 1
     threads: int = 1
-    executor: str = "in-process"
+    executor: str = ""
+    resources: Resources = ONE_CPU
+    after: tuple[str, ...] = ()
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    driver: str = ""
+    attached: bool = True
+    attempt: int = 0
+    retry_of: str = ""
     state: State = State.CREATED
     events: tuple[Event, ...] = ()
     done: int = 0
     total: int = 0
     result: Mapping[str, Any] | None = None
+    usage: Mapping[str, Any] | None = None
     error: str = ""
     log: str = ""
 
@@ -69,25 +101,43 @@ class Job:
     def finished(self) -> bool:
         return self.state in FINAL
 
+    @property
+    def created_at(self) -> float:
+        """Wall time of its first transition, which stores make when they take it; 0 before."""
+        return self.events[0].at if self.events else 0.0
+
     def moved(self, state: State, reason: str = "", **changes: Any) -> Job:
         """The job after a transition; `IllegalTransition` where the table has no such edge."""
         check_transition(self.state, state)
-        event = Event(sequence=len(self.events), state=state, at=time.time(), reason=reason)
+        event = Event(len(self.events), state, time.time(), reason)
         return attrs.evolve(self, state=state, events=(*self.events, event), **changes)
 
     def to_json(self) -> dict[str, Any]:
-        plain = attrs.asdict(self, recurse=False)
-        plain["state"] = str(self.state)
-        plain["events"] = [attrs.asdict(event) | {"state": str(event.state)} for event in self.events]
-        plain["config"] = dict(self.config)
-        return plain
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return plain | {
+            "config": dict(self.config),
+            "options": dict(self.options),
+            "resources": self.resources.to_json(),
+            "after": list(self.after),
+            "state": self.state.value,
+            "events": [event.to_json() for event in self.events],
+        }
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Job:
         values = dict(plain)
         values["state"] = State(plain["state"])
+        values["after"] = tuple(plain["after"])
+        values["resources"] = Resources(**plain["resources"])
         values["events"] = tuple(Event(**{**event, "state": State(event["state"])}) for event in plain["events"])
         return cls(**values)
+
+
+_PLAIN = tuple(
+    field.name
+    for field in attrs.fields(Job)
+    if field.name not in ("config", "options", "resources", "after", "state", "events")
+)
 
 
 def replay(events: tuple[Event, ...]) -> State:

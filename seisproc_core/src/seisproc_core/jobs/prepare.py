@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from seisproc_core.data.survey import Survey
 from seisproc_core.errors import Incomplete, SeisprocError, UsageError
-from seisproc_core.jobs.handle import Prepared
+from seisproc_core.jobs import client
 from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.model import Job
-from seisproc_core.jobs.runner import FolderRun, MemoryRun, NothingToRun
+from seisproc_core.jobs.recovery import recover
+from seisproc_core.jobs.resources import Resources
+from seisproc_core.jobs.runner import FolderRun, MemoryRun, NothingToRun, Run
 from seisproc_core.jobs.states import State
-from seisproc_core.jobs.store import JobStore
+from seisproc_core.jobs.store import JobStore, busy
 from seisproc_core.jobs.workfolder import WorkFolder, check_target, is_committed, remove, sealed_fingerprint, sweep
 from seisproc_core.plugins import Registry, requirements
 from seisproc_core.processing.flow import Flow
 from seisproc_core.processing.kernels import REFERENCE
-from seisproc_core.processing.planning import Plan, plan_flow
+from seisproc_core.processing.planning import Plan, bytes_per_worker, plan_flow
 
-IN_PROCESS = "in-process"
+IN_PROCESS, THREADS = "in-process", "threads"
+WORKER_BYTES = 150 << 20  # an interpreter with its libraries, before any data
 
 
 @attrs.frozen(kw_only=True)
@@ -38,88 +42,200 @@ class Request:
     executor: str | None = None
     workers: int = 1
     threads: int = 1
+    gpus: int = 0
     replace: bool = False
     discard: bool = False
     resume: bool = False
+    detach: bool = False
+    after: tuple[str, ...] = ()
+    retry_of: str = ""
+    driver: str = ""
 
 
-def prepare(flow: Flow, request: Request, store: JobStore, known: Registry) -> Prepared:
-    """Plan a flow and store it as a job; see `Engine.submit` for what is refused."""
-    if not 0 <= request.priority <= 9:
-        raise UsageError(f"priority must be from 0 (low) to 9 (high), not {request.priority}")
-    survey = flow.source.survey
-    if survey is None:
-        survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
-    if flow.sink.storage != "memory":
-        return _FolderJob(flow, request, store, known).prepare(survey)
-    plan = plan_flow(flow, known, survey)
-    job = Job(name=flow.name, type=request.type, config=flow.to_json(), priority=request.priority, executor=IN_PROCESS)
-    store.add(job)
-    return Prepared(job=job, run=MemoryRun(plan, survey, known), notes=plan.notes)
+@attrs.frozen(kw_only=True, eq=False)
+class Prepared:
+    """A job that is checked, planned and stored, and how it will run.
+
+    Attributes
+    ----------
+    notes
+        What its submitter should know: findings of the reader, incomplete gathers.
+    lock
+        Of the output; None for a job in memory, and for one that another process will run.
+    result
+        The output, where it is already whole and nothing will run.
+    """
+
+    job: Job
+    run: Run
+    notes: tuple[str, ...] = ()
+    lock: OutputLock | None = None
+    result: Path | None = None
+
+    def release(self) -> None:
+        """Give up the journal and the output's lock; once."""
+        if self.lock is not None and self.lock.held:
+            self.run.close()
+            self.lock.release(remove=not WorkFolder.find(Path(self.job.output)))
 
 
-class _FolderJob:
+def new_job(flow: Flow, request: Request, known: Registry) -> Job:
+    """The job of a request, before anything is known of its data."""
+    client.check_priority(request.priority)
+    in_memory = flow.sink.storage == "memory"
+    if request.detach and (in_memory or flow.source.storage == "memory"):
+        raise UsageError("a job with data in memory ends with its process; it cannot be detached")
+    executor = request.executor or _default_executor(known)
+    if in_memory or flow.source.storage == "memory":
+        executor = request.executor if request.executor in (IN_PROCESS, THREADS) else IN_PROCESS
+    known.find("executors", executor)
+    workers = 1 if executor == IN_PROCESS else request.workers
+    chosen = {name: True for name in ("replace", "discard", "resume") if getattr(request, name)}
+    return Job(
+        name=flow.name,
+        type=request.type,
+        config=flow.to_json(),
+        output="" if in_memory else os.path.abspath(flow.sink.path),
+        priority=request.priority,
+        executor=executor,
+        workers=workers,
+        threads=request.threads,
+        resources=Resources(workers * request.threads, workers * WORKER_BYTES, request.gpus),
+        after=request.after,
+        options=chosen,
+        driver="" if request.detach else request.driver,
+        attached=not request.detach,
+        retry_of=request.retry_of,
+    )
+
+
+def prepare(flow: Flow, job: Job, store: JobStore, known: Registry, capacity: Resources) -> Prepared:
+    """Plan a flow and keep it as a job; see `Engine.submit` for what is refused."""
+    survey = _source(flow, known)
+    if not job.output:
+        plan = plan_flow(flow, known, survey)
+        job = _sized(job, plan, capacity)
+        store.add(job)
+        return Prepared(job=job, run=MemoryRun(plan, survey, known), notes=plan.notes)
+    return _ToFolder(flow, job, store, known).prepare(survey, capacity)
+
+
+def prepare_stored(job: Job, flow: Flow | None, store: JobStore, known: Registry) -> Prepared:
+    """Prepare a job that the store has, and that was not, or by another process.
+
+    Parameters
+    ----------
+    flow
+        What it was submitted with; None to take it from the job.
+    """
+    flow = flow or Flow.from_json(job.config)
+    if not job.output:
+        survey = _source(flow, known)
+        plan = plan_flow(flow, known, survey)
+        return Prepared(job=job, run=MemoryRun(plan, survey, known), notes=plan.notes)
+    found = _begun_by(job)
+    if found is None:
+        return _ToFolder(flow, job, store, known).prepare(_source(flow, known), None)
+    lock = OutputLock(Path(job.output), job.id, even_living=True)
+    with _released_on_error(lock):
+        work = WorkFolder(found)
+        _check_unchanged(work, known)
+        run = FolderRun(work, known, keep_open=(lock.handle,))
+    return Prepared(job=job, run=run, notes=tuple(work.record["notes"]), lock=lock)
+
+
+def _begun_by(job: Job) -> Path | None:
+    """The working folder of a job that was prepared when it was submitted, or is taken up again."""
+    for path in WorkFolder.find(Path(job.output)):
+        with contextlib.suppress(SeisprocError):
+            if WorkFolder(path).record["job"] == job.id and not is_committed(path):
+                return path
+    return None
+
+
+def _source(flow: Flow, known: Registry) -> Survey:
+    if flow.source.survey is not None:
+        return flow.source.survey
+    opened: Survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
+    return opened
+
+
+def _sized(job: Job, plan: Plan, capacity: Resources) -> Job:
+    """The job with what it needs of the machine: no more workers than segments, memory by the largest stage.
+
+    Asking for more workers than there are CPUs is the user's choice, and takes all of them.
+    """
+    workers = max(1, min(job.workers, max(stage.n_segments for stage in plan.stages)))
+    memory = workers * (WORKER_BYTES + max(bytes_per_worker(stage) for stage in plan.stages))
+    needed = Resources(min(workers * job.threads, capacity.cpus), memory, job.resources.gpus)
+    if not needed.within(capacity):
+        raise UsageError(f"{job.name} needs {needed.lacking(capacity)}; use fewer --workers, or smaller segments")
+    return attrs.evolve(job, workers=workers, resources=needed)
+
+
+class _ToFolder:
     """Preparing a job that writes to disk."""
 
-    def __init__(self, flow: Flow, request: Request, store: JobStore, known: Registry) -> None:
-        self.flow, self.request, self.store, self.known = flow, request, store, known
-        self.target = Path(os.path.abspath(flow.sink.path))
+    def __init__(self, flow: Flow, job: Job, store: JobStore, known: Registry) -> None:
+        self.flow, self.job, self.store, self.known = flow, job, store, known
+        self.target = Path(job.output)
+        self.replace, self.discard, self.resume = (bool(job.options.get(n)) for n in ("replace", "discard", "resume"))
 
-    def prepare(self, survey: Survey) -> Prepared:
-        flow, request, target = self.flow, self.request, self.target
-        in_memory = flow.source.storage == "memory"
-        may_be_done = request.resume and os.path.lexists(target)
-        check_target(target, list(flow.source.paths), replace=request.replace or may_be_done)
+    def prepare(self, survey: Survey, capacity: Resources | None) -> Prepared:
+        """`capacity` is that of the machine for a new job; None for one that the store has."""
+        flow, target = self.flow, self.target
+        may_be_done = self.resume and os.path.lexists(target)
+        check_target(target, list(flow.source.paths), replace=self.replace or may_be_done)
         plan = plan_flow(flow, self.known, survey)
+        if capacity is not None:
+            self.job = _sized(self.job, plan, capacity)
         versions = _versions(plan, self.known)
         fingerprint = plan.fingerprint(versions)
-        job = Job(
-            name=flow.name,
-            type=request.type,
-            config=flow.to_json(),
-            output=str(target),
-            priority=request.priority,
-            workers=request.workers,
-            threads=request.threads,
-            executor=IN_PROCESS if in_memory else request.executor or _default_executor(self.known),
-        )
-        self.known.find("executors", job.executor)
-        lock = OutputLock(target, job.id)
+        in_memory = survey if flow.source.storage == "memory" else None
+        lock = OutputLock(target, self.job.id, even_living=capacity is None)
         fresh: WorkFolder | None = None
-        try:
-            settle_dead_holder(self.store, target)
+        with _released_on_error(lock):
+            settle(self.store, self.job)
             work = self._unfinished(fingerprint)
             if may_be_done and work is None and self._is_done(plan, fingerprint):
-                prepared = self._already_done(job)
+                prepared = self._already_done(new=capacity is not None)
                 lock.release(remove=True)
                 return prepared
-            self.store.add(job)
             if work is None:
-                work = fresh = self._create(plan, job, versions, fingerprint)
-            run = FolderRun(
-                work,
-                self.known,
-                source=survey if in_memory else None,
-                replace=request.replace,
-                keep_open=(lock.handle,),
-            )
-        except BaseException as error:
-            if fresh is not None:
-                with contextlib.suppress(SeisprocError):
-                    fresh.remove()
-            abandon(self.store, job, error)
-            if lock.held:
-                lock.release(remove=not WorkFolder.find(target))
+                work = fresh = self._create(plan, versions, fingerprint)
+            try:
+                return self._ready(work, plan, lock, in_memory, new=capacity is not None, resumed=fresh is None)
+            except BaseException:
+                if fresh is not None:
+                    with contextlib.suppress(SeisprocError):
+                        fresh.remove()
+                raise
+
+    def _ready(
+        self, work: WorkFolder, plan: Plan, lock: OutputLock, source: Survey | None, *, new: bool, resumed: bool
+    ) -> Prepared:
+        notes = plan.notes
+        if resumed:
+            notes = (*notes, f"going on with the unfinished output {work.path.name}")
+        if new and not self.job.attached:  # another process will run it, from the folder alone
+            self.store.add(self.job)
+            lock.release(remove=False)
+            return Prepared(job=self.job, run=NothingToRun(), notes=notes)
+        run = FolderRun(work, self.known, source=source, replace=self.replace, keep_open=(lock.handle,))
+        try:
+            if new:
+                self.store.add(self.job)
+        except BaseException:
+            run.close()
             raise
-        notes = plan.notes if fresh else (*plan.notes, f"going on with the unfinished output {work.path.name}")
-        return Prepared(job=job, run=run, notes=notes, lock=lock)
+        return Prepared(job=self.job, run=run, notes=notes, lock=lock)
 
     def _unfinished(self, fingerprint: str) -> WorkFolder | None:
         """The unfinished output of the same job, if there is one; others are refused, or discarded where asked."""
         sweep(self.target)
         same = None
         for path in WorkFolder.find(self.target):
-            if self.request.discard or is_committed(path):
+            if self.discard or is_committed(path):
                 remove(path)
             elif path.name.endswith(f".{fingerprint[:8]}.part"):
                 same = WorkFolder(path)
@@ -137,30 +253,32 @@ class _FolderJob:
             done = sealed_fingerprint(self.target) == fingerprint
         else:
             done = self.target.is_file() and self.target.stat().st_size == size
-        if not done and not self.request.replace:
+        if not done and not self.replace:
             raise UsageError(f"{self.target} is the result of another flow; use --replace to replace it")
         return done
 
-    def _already_done(self, job: Job) -> Prepared:
+    def _already_done(self, *, new: bool) -> Prepared:
         """`resume` of a finished output: no byte changes."""
-        self.store.add(job)
-        for state in (State.QUEUED, State.RUNNING, State.SEALING, State.COMPLETED):
-            self.store.move(job.id, state, "already complete")
-        return Prepared(job=job, run=NothingToRun(), result=self.target)
+        if new:
+            self.store.add(as_complete(self.job))
+        else:
+            self.store.move(self.job.id, State.SEALING, "already complete")
+            self.store.move(self.job.id, State.COMPLETED, "already complete")
+        return Prepared(job=self.job, run=NothingToRun(), result=self.target)
 
-    def _create(self, plan: Plan, job: Job, versions: Mapping[str, str], fingerprint: str) -> WorkFolder:
-        record = {
-            "job": job.id,
-            "name": job.name,
-            "type": job.type,
-            "replace": self.request.replace,
-            "flow": dict(job.config),
+    def _create(self, plan: Plan, versions: Mapping[str, str], fingerprint: str) -> WorkFolder:
+        record: dict[str, Any] = {
+            "job": self.job.id,
+            "name": self.job.name,
+            "type": self.job.type,
+            "replace": self.replace,
+            "flow": dict(self.job.config),
             "inputs": list(plan.inputs),
             "notes": list(plan.notes),
             "versions": dict(versions),
-            "executor": job.executor,
-            "workers": job.workers,
-            "threads": job.threads,
+            "executor": self.job.executor,
+            "workers": self.job.workers,
+            "threads": self.job.threads,
         }
         return WorkFolder.create(self.target, fingerprint, plan.stages, self._file_bytes(plan), record)
 
@@ -170,7 +288,26 @@ class _FolderJob:
         return size
 
 
-def prepare_resume(target: Path, request: Request, store: JobStore, known: Registry, *, trust: bool) -> Prepared | None:
+def as_complete(job: Job) -> Job:
+    """A new job that had nothing to do."""
+    for state in (State.QUEUED, State.RUNNING, State.SEALING, State.COMPLETED):
+        job = job.moved(state, "already complete")
+    return job
+
+
+@contextlib.contextmanager
+def _released_on_error(lock: OutputLock) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if lock.held:
+            lock.release(remove=not WorkFolder.find(lock.path.with_suffix("")))
+        raise
+
+
+def prepare_resume(
+    target: Path, request: Request, store: JobStore, known: Registry, capacity: Resources, *, trust: bool
+) -> Prepared | None:
     """Take up the unfinished output beside `target`; None when the output is already whole."""
     if not WorkFolder.find(target):
         if os.path.lexists(target):
@@ -178,32 +315,39 @@ def prepare_resume(target: Path, request: Request, store: JobStore, known: Regis
             return None
         raise UsageError(f"nothing to resume: there is no unfinished output for {target}")
     lock = OutputLock(target, "resume")
-    try:
+    with _released_on_error(lock):
         work = _found(target, store)
         if work is None:
             lock.release(remove=True)
-            return prepare_resume(target, request, store, known, trust=trust)
+            return prepare_resume(target, request, store, known, capacity, trust=trust)
         _check_unchanged(work, known)
         record = work.record
+        plan = Plan(stages=tuple(work.stages), inputs=(), notes=())
         job = Job(
             name=str(record["name"]),
             type=str(record["type"]),
             config=record["flow"],
             output=str(target),
+            priority=request.priority,
             workers=request.workers,
             threads=int(record["threads"]),
             executor=request.executor or str(record["executor"]),
+            options={"resume": True},
+            driver="" if request.detach else request.driver,
+            attached=not request.detach,
         )
-        store.add(job)
+        known.find("executors", job.executor)
+        job = _sized(job, plan, capacity)
+        if request.detach:
+            store.add(job)
+            lock.release(remove=False)
+            return Prepared(job=job, run=NothingToRun(), notes=tuple(record["notes"]))
+        run = FolderRun(work, known, trust=trust, keep_open=(lock.handle,))
         try:
-            run = FolderRun(work, known, trust=trust, keep_open=(lock.handle,))
-        except BaseException as error:
-            abandon(store, job, error)
+            store.add(job)
+        except BaseException:
+            run.close()
             raise
-    except BaseException:
-        if lock.held:
-            lock.release(remove=not WorkFolder.find(target))
-        raise
     return Prepared(job=job, run=run, notes=tuple(record["notes"]), lock=lock)
 
 
@@ -218,7 +362,9 @@ def _tidy(target: Path) -> None:
 
 def _found(target: Path, store: JobStore) -> WorkFolder | None:
     """The one unfinished output; None when all that was missing was to clean up after the commit."""
-    settle_dead_holder(store, target)
+    holder = store.holder(str(target))
+    if holder is not None:
+        _settle(store, holder)
     sweep(target)
     for path in filter(is_committed, WorkFolder.find(target)):
         remove(path)
@@ -229,18 +375,23 @@ def _found(target: Path, store: JobStore) -> WorkFolder | None:
     return WorkFolder(found[0]) if found else None
 
 
-def settle_dead_holder(store: JobStore, target: Path) -> None:
-    """With the output's lock in hand: whichever unfinished job the store has for it lost its engine."""
-    holder = store.holder(str(target))
-    if holder is None:
-        return
-    unfinished = [path for path in WorkFolder.find(target) if not is_committed(path)]
-    if holder.state is State.SEALING and not unfinished and os.path.lexists(target):
-        store.move(holder.id, State.COMPLETED, "its engine died after the commit")
-    elif holder.state in (State.CANCELLING, State.PAUSED):
-        store.move(holder.id, State.CANCELLED, "its engine died")
-    else:
-        store.move(holder.id, State.FAILED, "its engine died", error="its engine died; resumed as a new job")
+def settle(store: JobStore, job: Job) -> None:
+    """With the output's lock in hand: end the job that the store has for it, if its process is gone.
+
+    Raises
+    ------
+    OutputBusy
+        It is still to be run.
+    """
+    holder = store.holder(job.output)
+    if holder is not None and holder.id != job.id:
+        _settle(store, holder)
+
+
+def _settle(store: JobStore, holder: Job) -> None:
+    now = recover(store, holder)
+    if not now.finished:
+        raise busy(holder.output, now)
 
 
 def _check_unchanged(work: WorkFolder, known: Registry) -> None:
@@ -274,11 +425,3 @@ def _versions(plan: Plan, known: Registry) -> dict[str, str]:
 def _default_executor(known: Registry) -> str:
     best = known.best("executors")
     return best.id if best else IN_PROCESS
-
-
-def abandon(store: JobStore, job: Job, error: BaseException) -> None:
-    """A job that could not be prepared ends as failed, if it was stored at all."""
-    try:
-        store.move(job.id, State.FAILED, str(error), error=str(error))
-    except SeisprocError:
-        return

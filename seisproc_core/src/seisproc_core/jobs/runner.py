@@ -17,10 +17,11 @@ from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import MemorySink, MemorySurvey, Survey
 from seisproc_core.errors import DataError, StepError, UsageError, WorkerDied
 from seisproc_core.execution.executor import Executor, Receipt, Task
-from seisproc_core.execution.stage import StageRunner
+from seisproc_core.execution.stage import StageRunners
 from seisproc_core.execution.worker import OpenJob
 from seisproc_core.jobs.control import Control
 from seisproc_core.jobs.journal import Journal
+from seisproc_core.jobs.resources import this_machine
 from seisproc_core.jobs.workfolder import WorkFolder, check_target
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.planning import Plan, StagePlan
@@ -35,9 +36,14 @@ class Run(Protocol):
     committed: int  # of these, in finished segments
     stage: int
     stages: int
+    on_commit: Callable[[], None]  # called after every finished segment
+
+    def usage(self) -> dict[str, Any]:
+        """What the attempts of this process took, as plain JSON values."""
+        ...
 
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
-        """Run what is missing; everything is committed when this returns."""
+        """Run what is missing; everything is committed when this returns. After a pause it may be called again."""
         ...
 
     def seal(self) -> Survey | Path:
@@ -57,30 +63,40 @@ class MemoryRun:
         self.stages = len(plan.stages)
         self.committed = 0
         self.stage = 0
+        self.on_commit: Callable[[], None] = lambda: None
         self._plan = plan
         self._source = survey
         self._registry = registry
+        self._whole = 0  # stages
+        self._rows: dict[int, Gather] = {}  # of the stage under way
 
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
-        for number, stage in enumerate(self._plan.stages):
-            self.stage = number
-            rows: dict[int, Gather] = {}
-            runner = StageRunner(stage, self._source, MemorySink(), self._registry, self.control, threads)
+        while self._whole < self.stages:
+            self.stage = self._whole
+            self._run_stage(self._plan.stages[self.stage], executor, workers, threads)
+            self._whole, self._rows = self._whole + 1, {}
 
-            def run(segment: int, slot: int, runner: StageRunner = runner, rows: dict[int, Gather] = rows) -> Receipt:
-                pieces, traces_in, traces_out = runner.run(segment, slot)
-                rows[segment] = pieces[0].data
-                self.control.begin(slot, -1)
-                return Receipt(segment=segment, pieces=(), traces_in=traces_in, traces_out=traces_out)
+    def _run_stage(self, stage: StagePlan, executor: Executor, workers: int, threads: int) -> None:
+        runners = StageRunners(stage, self._source, MemorySink(), self._registry, self.control, threads)
 
-            task = Task(folder=None, stage=self.stage, run=run, control=self.control, workers=workers, threads=threads)
-            executor.run(task, range(stage.n_segments), self._done)
-            whole = Gather.concatenate([rows[k] for k in sorted(rows)])
-            one = attrs.evolve(whole, gather_starts=np.array([0, whole.n_traces]))
-            self._source = MemorySurvey(one, stage.output.info)
+        def run(segment: int, slot: int) -> Receipt:
+            pieces, traces_in, traces_out = runners.run(segment, slot)
+            self._rows[segment] = pieces[0].data
+            self.control.begin(slot, -1)
+            return Receipt(segment=segment, pieces=(), traces_in=traces_in, traces_out=traces_out)
+
+        task = Task(folder=None, stage=self.stage, run=run, control=self.control, workers=workers, threads=threads)
+        executor.run(task, [k for k in range(stage.n_segments) if k not in self._rows], self._done)
+        whole = Gather.concatenate([self._rows[k] for k in sorted(self._rows)])
+        one = attrs.evolve(whole, gather_starts=np.array([0, whole.n_traces]))
+        self._source = MemorySurvey(one, stage.output.info)
 
     def _done(self, receipt: Receipt) -> None:
         self.committed += receipt.traces_in
+        self.on_commit()
+
+    def usage(self) -> dict[str, Any]:
+        return used(self.control)
 
     def seal(self) -> Survey:
         return self._source
@@ -145,6 +161,7 @@ class FolderRun:
                     threads=threads,
                     keep_open=self._keep_open,
                     preload=preload_modules(self.work.stages, self._registry),
+                    memory_limit=this_machine().memory // workers,  # a fair share: estimates are only for admission
                 )
                 self._run_segments(executor, task, todo)
             self.control.check()
@@ -184,6 +201,9 @@ class FolderRun:
             "times": {"started": self._started, "finished": time.time()},
         }
 
+    def usage(self) -> dict[str, Any]:
+        return used(self.control)
+
     def close(self) -> None:
         self._journal.close()
 
@@ -195,15 +215,25 @@ class NothingToRun:
 
     def __init__(self) -> None:
         self.control = Control()
+        self.on_commit: Callable[[], None] = lambda: None
 
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
         raise UsageError("nothing to run")
+
+    def usage(self) -> dict[str, Any]:
+        return {}
 
     def seal(self) -> Path:
         raise UsageError("nothing to seal")
 
     def close(self) -> None:
         return None
+
+
+def used(control: Control) -> dict[str, Any]:
+    """Bytes read and written by the workers, for history."""
+    bytes_in, bytes_out = control.traffic()
+    return {"bytes_in": bytes_in, "bytes_out": bytes_out}
 
 
 def preload_modules(stages: Sequence[StagePlan], registry: Registry) -> tuple[str, ...]:
@@ -235,12 +265,3 @@ def machine() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "cpu_features": features,
     }
-
-
-def open_output(path: Path, registry: Registry) -> Survey:
-    """Open a finished output by its suffix."""
-    for entry in registry.of("storage"):
-        if path.suffix.lower() in entry.spec["suffixes"] or (path.is_dir() and entry.spec["working"]):
-            survey: Survey = registry.load("storage", entry.id)().open([str(path)], {})
-            return survey
-    raise UsageError(f"no installed format opens {path}")

@@ -25,18 +25,22 @@ class State(StrEnum):
 _ = State
 TRANSITIONS: dict[State, frozenset[State]] = {
     _.CREATED: frozenset({_.QUEUED, _.FAILED}),
-    _.QUEUED: frozenset({_.RUNNING, _.CANCELLED, _.FAILED}),
-    # running -> queued: the engine died; the next one makes another attempt
+    # queued -> paused: held back by its user
+    _.QUEUED: frozenset({_.RUNNING, _.PAUSED, _.CANCELLED, _.FAILED}),
+    # running -> queued: its process died; another one makes the next attempt. running -> paused: the disk is full
     _.RUNNING: frozenset({_.PAUSING, _.CANCELLING, _.SEALING, _.FAILED, _.PAUSED, _.QUEUED}),
     _.PAUSING: frozenset({_.PAUSED, _.CANCELLING, _.FAILED, _.QUEUED}),
-    _.PAUSED: frozenset({_.QUEUED, _.CANCELLED}),
+    # paused -> failed: it belonged to a process that ended
+    _.PAUSED: frozenset({_.QUEUED, _.CANCELLED, _.FAILED}),
     _.CANCELLING: frozenset({_.CANCELLED}),
-    # sealing -> queued: the engine died between manifest and rename; resuming finishes the rename
+    # sealing -> queued: its process died between manifest and rename; the next one finishes the rename
     _.SEALING: frozenset({_.COMPLETED, _.FAILED, _.QUEUED}),
     _.COMPLETED: frozenset(),
     _.FAILED: frozenset(),
     _.CANCELLED: frozenset(),
 }
+# A job in one of these holds its resources.
+ACTIVE = frozenset({_.RUNNING, _.PAUSING, _.CANCELLING, _.SEALING})
 FINAL = frozenset(state for state, after in TRANSITIONS.items() if not after)
 
 

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from seisproc_core.data.formats import unfinished
 from seisproc_core.data.survey import Piece
 from seisproc_core.errors import Damaged, Incomplete, OutputExists, StorageError, UsageError
 from seisproc_core.jobs import durable, faults
@@ -111,10 +112,7 @@ class WorkFolder:
     @staticmethod
     def find(target: Path) -> list[Path]:
         """Working folders of an output."""
-        pattern = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}\.part")
-        if not target.parent.is_dir():
-            return []
-        return sorted(p for p in target.parent.iterdir() if pattern.fullmatch(p.name) and p.is_dir())
+        return unfinished(target)
 
     def check_plan(self) -> None:
         """Raise `Damaged` when the plan's arrays were altered."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from seisproc_core.data.formats import implied_options
 from seisproc_core.data.survey import Survey
 from seisproc_core.data.tables import Table
 from seisproc_core.data.words import canonical
@@ -129,6 +130,7 @@ class Flow:
         sink_storage, sink_paths, sink_rest = _address(known, sink, base, f"flow {name}, [sink]")
         if len(sink_paths) != 1:
             raise FlowError(f"flow {name}, [sink]: one path, not {len(sink_paths)}")
+        sink_rest = {**implied_options(known.find("storage", sink_storage), Path(sink_paths[0])), **sink_rest}
         index = sink_rest.pop("index", [])
         if not isinstance(index, list):
             raise FlowError(f"flow {name}, [sink]: index must be a list of lists of header words, not {index!r}")
@@ -149,6 +151,7 @@ class Flow:
         source, sink = self.source, self.sink
         return {
             "name": self.name,
+            "base": str(self.base),
             "source": {
                 "storage": source.storage,
                 "paths": list(source.paths),
@@ -166,6 +169,41 @@ class Flow:
                 "options": dict(sink.options),
             },
         }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Flow:
+        """The flow that `to_json` described.
+
+        Raises
+        ------
+        FlowError
+            It is none.
+        """
+        try:
+            source, sink = plain["source"], plain["sink"]
+            return cls(
+                source=Source(
+                    storage=str(source["storage"]),
+                    paths=tuple(map(str, source["paths"])),
+                    gather=tuple(map(str, source["gather"])),
+                    sort=tuple(map(str, source["sort"])),
+                    options=dict(source["options"]),
+                ),
+                steps=tuple(
+                    Step(use=str(step["use"]), backend=step["backend"], parameters=dict(step["parameters"]))
+                    for step in plain["steps"]
+                ),
+                sink=Target(
+                    storage=str(sink["storage"]),
+                    path=str(sink["path"]),
+                    index=tuple(tuple(map(str, keys)) for keys in sink["index"]),
+                    options=dict(sink["options"]),
+                ),
+                name=str(plain["name"]),
+                base=Path(plain["base"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FlowError(f"the description of a flow cannot be read: {error!r}") from error
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

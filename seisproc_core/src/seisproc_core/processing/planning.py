@@ -123,6 +123,13 @@ class Plan:
         return digest.hexdigest()
 
 
+def bytes_per_worker(stage: StagePlan) -> int:
+    """Estimate of a worker's peak: the rows of a segment and their encoded form, and input and output of a batch."""
+    row = 4 * stage.output.sampling.count + stage.output.raw_header_bytes
+    largest = 1 if stage.in_starts is None else int(np.diff(stage.in_starts).max())
+    return 2 * min(stage.segment_rows, stage.output.n_traces) * row + 3 * max(BATCH_BYTES, largest * row)
+
+
 def stage_to_json(stage: StagePlan, *, with_paths: bool = True) -> dict[str, Any]:
     """Everything but the arrays, as plain JSON values."""
     source = dict(stage.source)

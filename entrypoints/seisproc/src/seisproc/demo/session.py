@@ -16,6 +16,7 @@ from seisproc_core.errors import OutputExists, StorageError
 from seisproc_core.processing.flow import Flow
 from seisproc_terminal import output
 from seisproc_terminal.jobs import Outcome, run_job
+from seisproc_terminal.options import How
 
 if TYPE_CHECKING:
     from seisproc.demo.checks import Row
@@ -119,8 +120,7 @@ class Session:
         self._say(name)
         outcome = run_job(
             lambda engine: engine.submit(flow, type=type),
-            executor=self._executor,
-            workers=self._workers,
+            How(executor=self._executor, workers=self._workers),
             as_json=self._as_json,
         )
         assert outcome is not None

@@ -13,13 +13,13 @@ import numpy as np
 from seisproc.demo import variants
 from seisproc.demo.checks import Expected, Row, check_field_line, check_modelled_line
 from seisproc.demo.session import Session
+from seisproc_core.data.formats import format_of, function_of, open_survey
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import Survey
 from seisproc_core.errors import FlowError, UsageError
 from seisproc_core.processing.flow import Flow
+from seisproc_core.transfers import export_flow, import_flow
 from seisproc_terminal import output
-from seisproc_terminal.flows import export_flow, import_flow
-from seisproc_terminal.formats import format_of, function_of, open_survey
 
 _HERE = Path(__file__).parent
 _MOST_DRAWN = 400

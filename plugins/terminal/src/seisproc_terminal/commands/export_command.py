@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from seisproc_terminal.options import errors_as_typed, json_option, output_options, worker_options
+from seisproc_terminal.options import How, errors_as_typed, job_options, json_option
 
 
 @click.command(short_help="Write a survey to a SEG-Y or SU file.")
@@ -16,18 +16,13 @@ from seisproc_terminal.options import errors_as_typed, json_option, output_optio
 @click.option("--format", type=int, metavar="CODE", help="Sample format code (1 IBM float, 5 IEEE float, ...).")
 @click.option("--endian", type=click.Choice(["big", "little"]), help="Byte order.  [default: as it came]")
 @click.option("--revision", type=click.IntRange(0, 2), help="SEG-Y revision.  [default: as it came, else 1]")
-@output_options
-@worker_options
+@job_options
 @json_option
 @errors_as_typed
 def command(
     survey: Path,
     out: Path,
-    replace: bool,
-    resume: bool,
-    discard: bool,
-    executor: str | None,
-    workers: int | None,
+    how: How,
     as_json: bool,
     **choices: Any,
 ) -> None:
@@ -41,15 +36,8 @@ def command(
       seisproc export stack.seis stack.sgy
       seisproc export stack.seis stack.sgy --format 5 --endian little --replace
     """
-    from seisproc_terminal.flows import export_flow
-    from seisproc_terminal.jobs import report, run_job
+    from seisproc_core.transfers import export_flow
+    from seisproc_terminal.jobs import carry_out
 
     flow = export_flow(survey, out, choices)
-    outcome = run_job(
-        lambda engine: engine.submit(flow, type="export", replace=replace, resume=resume, discard=discard),
-        executor=executor,
-        workers=workers,
-        as_json=as_json,
-    )
-    assert outcome is not None
-    report(outcome, as_json)
+    carry_out(lambda engine: engine.submit(flow, type="export", **how.submitted()), how, as_json=as_json)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seisproc_core.data.formats import format_of, function_of, open_survey
 from seisproc_terminal import output
-from seisproc_terminal.formats import format_of, function_of, open_survey
 from seisproc_terminal.options import given, json_option, reading_options, rows_of, words_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from seisproc_core.errors import UsageError
-from seisproc_terminal.options import given, json_option, output_options, reading_options, words_of, worker_options
+from seisproc_terminal.options import How, given, job_options, json_option, reading_options, words_of
 
 _PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i4 u1 u2 u4 f4 ...). May be repeated."
 
@@ -25,8 +25,7 @@ _PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i
 @click.option("--nan", type=click.Choice(["error", "zero", "kill"]),
               help="What to do with NaN and infinite samples.  [default: error]")  # fmt: skip
 @click.option("--shard-traces", type=click.IntRange(1), help="Traces per file of the survey.  [default: by size]")
-@output_options
-@worker_options
+@job_options
 @json_option
 def command(
     files: tuple[Path, ...],
@@ -34,11 +33,7 @@ def command(
     gathers: tuple[str, ...],
     places: tuple[str, ...],
     shard_traces: int | None,
-    replace: bool,
-    resume: bool,
-    discard: bool,
-    executor: str | None,
-    workers: int | None,
+    how: How,
     as_json: bool,
     **overrides: Any,
 ) -> None:
@@ -54,21 +49,14 @@ def command(
       seisproc import rec*.sgy line.seis --gather cdp --gather field_record,channel
       seisproc import field.sgy line.seis --word polarity=233:i2 --nan zero
     """
-    from seisproc_terminal.flows import import_flow
-    from seisproc_terminal.jobs import report, run_job
+    from seisproc_core.transfers import import_flow
+    from seisproc_terminal.jobs import carry_out
 
     options = given(overrides)
     if places:
         options["words"] = dict(_place(text) for text in places)
     flow = import_flow(files, out, options, tuple(words_of(text) for text in gathers), {"shard_traces": shard_traces})
-    outcome = run_job(
-        lambda engine: engine.submit(flow, type="import", replace=replace, resume=resume, discard=discard),
-        executor=executor,
-        workers=workers,
-        as_json=as_json,
-    )
-    assert outcome is not None
-    report(outcome, as_json)
+    carry_out(lambda engine: engine.submit(flow, type="import", **how.submitted()), how, as_json=as_json)
 
 
 def _place(text: str) -> tuple[str, list[Any]]:

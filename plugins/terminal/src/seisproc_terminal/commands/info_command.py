@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seisproc_core.data.formats import format_of, function_of, open_survey
 from seisproc_terminal import output
-from seisproc_terminal.formats import format_of, function_of, open_survey
 from seisproc_terminal.options import as_typed, given, json_option, reading_options
 
 if TYPE_CHECKING:

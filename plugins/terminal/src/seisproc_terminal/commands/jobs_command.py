@@ -1,53 +1,74 @@
-"""``seisproc jobs``: the jobs of this user, and stopping one from another terminal."""
+"""``seisproc jobs``: the jobs of this user, and what may be done to them from any terminal."""
 
 from __future__ import annotations
 
-import os
+import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from seisproc_core.errors import PluginError, SeisprocError
 from seisproc_terminal import output
-from seisproc_terminal.options import json_option
+from seisproc_terminal.options import How, json_option, worker_options
 
 if TYPE_CHECKING:
     from seisproc_core.jobs.model import Job
+    from seisproc_core.jobs.states import State
     from seisproc_core.jobs.store import JobStore
 
 _POLL_S = 0.05
+_KEYS = ("id", "since", "type", "name", "state", "priority", "done", "total", "output", "error")
+_HEAD = ("job", "since", "type", "name", "state", "priority", "done", "of", "output", "why")
+_wait_option = click.option(
+    "--wait", "wait_s", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
+    help="How long to wait for the job to stop.",
+)  # fmt: skip
 
 
-@click.group(invoke_without_command=True, short_help="List, show and cancel jobs.")
+@click.group(invoke_without_command=True, short_help="List and control jobs.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """List, show and cancel jobs. Without a sub-command: list them.
+    """List jobs, and pause, resume, cancel, retry or re-prioritise them from any terminal.
 
     \b
     Examples:
       seisproc jobs
+      seisproc jobs list --watch
       seisproc jobs show 7f3a
-      seisproc jobs cancel 7f3a
+      seisproc jobs pause 7f3a
     """
     if ctx.invoked_subcommand is None:
-        _list(20, as_json)
+        _list(20, (), as_json)
 
 
 @command.command("list")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many of the newest.")
+@click.option("--state", "states", multiple=True, metavar="STATE",
+              help="Only jobs in this state (queued, running, paused, failed, ...). May be repeated.")  # fmt: skip
+@click.option("--watch", is_flag=True, help="Keep the list up to date, with progress bars, until Ctrl-C.")
 @json_option
-def list_jobs(limit: int, as_json: bool) -> None:
+def list_jobs(limit: int, states: tuple[str, ...], watch: bool, as_json: bool) -> None:
     """List the newest jobs.
 
     \b
     Examples:
       seisproc jobs list
-      seisproc jobs list --limit 100 --json
+      seisproc jobs list --state running --state queued
+      seisproc jobs list --watch
     """
-    _list(limit, as_json)
+    if watch and not as_json and sys.stdout.isatty():
+        from seisproc_terminal.watching import watch as watch_jobs
+
+        watch_jobs(_store(), limit, _states(states))
+        return
+    while True:
+        _list(limit, states, as_json)
+        if not watch:
+            return
+        time.sleep(1.0)
+        output.show()
 
 
 @command.command()
@@ -60,132 +81,177 @@ def show(id: str, as_json: bool) -> None:
     Examples:
       seisproc jobs show 7f3a
     """
+    from seisproc_terminal.watching import facts, local
+
     job = _store().get(id)
-    facts = _facts(job)
+    shown = facts(job)
     if as_json:
-        output.document({**job.to_json(), "shown_state": facts["state"]})
+        output.document({**job.to_json(), "shown_state": shown["state"]})
         return
     steps = [str(step.get("use")) for step in job.config.get("steps", [])]
-    output.fields({**facts, "steps": " > ".join(steps), "executor": job.executor, "workers": job.workers})
-    if job.log:
-        output.fields({"log": job.log})
+    place = {"executor": job.executor, "workers": job.workers, "after": ", ".join(job.after), "retry of": job.retry_of}
+    output.fields({**shown, "steps": " > ".join(steps), **place, "log": job.log, **(job.usage or {})})
     for event in job.events:
-        output.show(f"  {_local(event.at)}  {event.state}{f'  {event.reason}' if event.reason else ''}")
+        output.show(f"  {local(event.at)}  {event.state}{f'  {event.reason}' if event.reason else ''}")
 
 
 @command.command()
-@click.argument("id")
-@click.option("--wait", "wait_s", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
-              help="How long to wait for the job to stop.")  # fmt: skip
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@_wait_option
 @json_option
-def cancel(id: str, wait_s: float, as_json: bool) -> None:
-    """Cancel the job ID, wherever it runs on this machine. What it wrote stays and can be resumed.
+def cancel(ids: tuple[str, ...], wait_s: float, as_json: bool) -> None:
+    """Cancel jobs, wherever they run on this machine, and those that come after them.
+
+    What they wrote stays: `seisproc jobs retry ID` goes on with it.
 
     \b
     Examples:
       seisproc jobs cancel 7f3a
-      seisproc jobs cancel 7f3a --wait 5
+      seisproc jobs cancel 7f3a 90bc --wait 5
     """
+    from seisproc_core.jobs import client
     from seisproc_core.jobs.states import State
 
+    _each(ids, client.cancel, State.CANCELLED, wait_s, as_json)
+
+
+@command.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@_wait_option
+@json_option
+def pause(ids: tuple[str, ...], wait_s: float, as_json: bool) -> None:
+    """Pause running jobs, which gives back their CPUs, or hold back waiting ones.
+
+    \b
+    Examples:
+      seisproc jobs pause 7f3a
+    """
+    from seisproc_core.jobs import client
+    from seisproc_core.jobs.states import State
+
+    _each(ids, client.pause, State.PAUSED, wait_s, as_json)
+
+
+@command.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@json_option
+def resume(ids: tuple[str, ...], as_json: bool) -> None:
+    """Let paused jobs go on where they were.
+
+    \b
+    Examples:
+      seisproc jobs resume 7f3a
+    """
+    from seisproc_core.jobs import client, service
+
     store = _store()
-    job = store.get(id)
-    if not job.finished and _interrupted(job):
-        job = _end_interrupted(store, job)
-    elif not job.finished:
-        _raise_cancel(job)
-        deadline = time.monotonic() + wait_s
-        while not (job := store.get(job.id)).finished and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
-    if as_json:
-        output.document(_facts(job))
-    elif job.finished:
-        output.show(f"job {job.id} is {job.state}")
-    else:
-        output.show(f"job {job.id} is still {job.state}; it stops when its segments in flight end")
-    if job.state is not State.CANCELLED:
+    jobs = [client.resume(store, one) for one in ids]
+    if any(not job.attached for job in jobs):
+        service.ensure_leader(store)
+    _tell([store.get(job.id) for job in jobs], as_json)
+
+
+@command.command()
+@click.argument("id")
+@click.argument("priority", type=click.IntRange(0, 9))
+@json_option
+def priority(id: str, priority: int, as_json: bool) -> None:
+    """Give the waiting job ID another PRIORITY, from 0 (last) to 9 (first).
+
+    \b
+    Examples:
+      seisproc jobs priority 7f3a 9
+    """
+    from seisproc_core.jobs import client
+
+    _tell([client.prioritise(_store(), id, priority)], as_json)
+
+
+@command.command()
+@click.argument("id")
+@worker_options
+@json_option
+def retry(id: str, how: How, as_json: bool) -> None:
+    """Repeat the failed or cancelled job ID as a new job that goes on with what the old one left.
+
+    \b
+    Examples:
+      seisproc jobs retry 7f3a
+      seisproc jobs retry 7f3a --detach
+    """
+    from seisproc_terminal.jobs import carry_out
+
+    carry_out(lambda engine: engine.retry(id, detach=how.detach), how, as_json=as_json)
+
+
+@command.command()
+@click.argument("id")
+@json_option
+def follow(id: str, as_json: bool) -> None:
+    """Watch the job ID until it ends; Ctrl-C stops watching, not the job.
+
+    \b
+    Examples:
+      seisproc jobs follow 7f3a
+    """
+    from seisproc_terminal.watching import follow_job
+
+    job = follow_job(_store(), id, as_json=as_json)
+    _tell([job], as_json)
+    if job.error:
         raise click.exceptions.Exit(1)
 
 
 def _store() -> JobStore:
     from seisproc_terminal.jobs import durable_store
 
-    store = durable_store()
-    if store is None:
-        raise PluginError("jobs are only listed with a job store; install seisproc-jobstore")
-    return store
+    return durable_store()
 
 
-def _list(limit: int, as_json: bool) -> None:
-    jobs = [_facts(job) for job in _store().list(limit=limit)]
+def _states(names: tuple[str, ...]) -> frozenset[State]:
+    from seisproc_core.errors import UsageError
+    from seisproc_core.jobs.states import State
+
+    try:
+        return frozenset(State(name) for name in names)
+    except ValueError:
+        raise UsageError(f"--state: one of {', '.join(State)}") from None
+
+
+def _list(limit: int, states: tuple[str, ...], as_json: bool) -> None:
+    from seisproc_core.jobs.store import Query
+    from seisproc_terminal.watching import facts
+
+    jobs = [facts(job) for job in _store().find(Query(limit=limit, states=_states(states)))]
     if as_json:
         output.document({"jobs": jobs})
         return
-    keys = ("id", "since", "type", "name", "state", "done", "total", "output", "error")
-    head = ("job", "since", "type", "name", "state", "done", "of", "output", "why")
-    output.table(head, [[job[key] for key in keys] for job in jobs])
+    output.table(_HEAD, [[job[key] for key in _KEYS] for job in jobs])
 
 
-def _local(at: float) -> str:
-    """A moment in local time."""
-    return time.strftime("%F %T", time.localtime(at))
+def _each(
+    ids: tuple[str, ...], ask: Callable[[JobStore, str], Job], wanted: State, wait_s: float, as_json: bool
+) -> None:
+    """Ask something of every job, wait until it is so, and say how it went."""
+    store = _store()
+    jobs = [ask(store, one) for one in ids]
+    deadline = time.monotonic() + wait_s
+    while any(not job.finished and job.state is not wanted for job in jobs) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        jobs = [store.get(job.id) for job in jobs]
+    _tell(jobs, as_json)
+    if any(job.state is not wanted for job in jobs):
+        raise click.exceptions.Exit(1)
 
 
-def _facts(job: Job) -> dict[str, Any]:
-    interrupted = not job.finished and _interrupted(job)
-    return {
-        "id": job.id,
-        "type": job.type,
-        "name": job.name,
-        "state": "interrupted" if interrupted else str(job.state),
-        "since": _local(job.events[-1].at) if job.events else "",
-        "done": job.done,
-        "total": job.total,
-        "output": job.output,
-        "error": f"go on with: seisproc resume {job.output}" if interrupted else job.error,
-    }
+def _tell(jobs: list[Job], as_json: bool) -> None:
+    from seisproc_terminal.watching import facts
 
-
-def _interrupted(job: Job) -> bool:
-    """An unfinished job whose output nobody locks has lost its engine."""
-    import fcntl
-
-    if not job.output:
-        return False
-    try:
-        handle = os.open(f"{job.output}.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(handle)
-
-
-def _end_interrupted(store: JobStore, job: Job) -> Job:
-    """Cancel a job that no process works on."""
-    from seisproc_core.jobs.states import TRANSITIONS, State
-
-    path = (State.CANCELLING, State.CANCELLED) if State.CANCELLED not in TRANSITIONS[job.state] else (State.CANCELLED,)
-    if path[0] not in TRANSITIONS[job.state]:
-        return store.move(job.id, State.FAILED, "its engine died", error="its engine died")
-    for state in path:
-        job = store.move(job.id, state, "cancelled after its engine died")
-    return job
-
-
-def _raise_cancel(job: Job) -> None:
-    """Raise the command byte in the job's control file; its engine and workers poll it."""
-    from seisproc_core.jobs.control import CANCEL, Control
-    from seisproc_core.jobs.workfolder import WorkFolder
-
-    for folder in WorkFolder.find(Path(job.output)):
-        try:
-            Control(folder / "control").raise_command(CANCEL)
-        except (OSError, SeisprocError):
-            continue  # it ended a moment ago, or has not begun: waiting will tell
+    if as_json:
+        shown: list[dict[str, Any]] = [facts(job) for job in jobs]
+        output.document(shown[0] if len(shown) == 1 else {"jobs": shown})
+        return
+    for job in jobs:
+        waits = "" if job.finished or not job.state.endswith("ing") else "; it is asked to stop"
+        waits = waits if job.state in ("pausing", "cancelling") else ""
+        output.show(f"job {job.id} is {job.state}{waits}")

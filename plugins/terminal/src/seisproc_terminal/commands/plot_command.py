@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seisproc_core.data.formats import open_survey
 from seisproc_core.errors import OutputExists, StorageError, UsageError
 from seisproc_terminal import output
-from seisproc_terminal.formats import open_survey
 from seisproc_terminal.options import json_option, rows_of
 
 if TYPE_CHECKING:

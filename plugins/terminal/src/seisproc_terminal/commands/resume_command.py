@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from seisproc_terminal import output
-from seisproc_terminal.options import json_option, worker_options
+from seisproc_terminal.options import How, json_option, worker_options
 
 
 @click.command(short_help="Go on with an unfinished output.")
@@ -16,7 +16,7 @@ from seisproc_terminal.options import json_option, worker_options
 @click.option("--trust", is_flag=True, help="Do not verify the checksums of what is already written.")
 @worker_options
 @json_option
-def command(out: Path, trust: bool, executor: str | None, workers: int | None, as_json: bool) -> None:
+def command(out: Path, trust: bool, how: How, as_json: bool) -> None:
     """Finish the output OUT of an import, a flow or an export that was interrupted.
 
     Needs nothing but the unfinished output beside OUT (OUT.xxxxxxxx.part) and the unchanged input. What is already
@@ -27,15 +27,13 @@ def command(out: Path, trust: bool, executor: str | None, workers: int | None, a
       seisproc resume stack.seis
       seisproc resume stack.seis --workers 4
     """
-    from seisproc_terminal.jobs import report, run_job
+    from seisproc_terminal.jobs import carry_out
 
     target = out.with_name(re.sub(r"\.[0-9a-f]{8}\.part$", "", out.name))
-    outcome = run_job(
-        lambda engine: engine.resume(target, trust=trust), executor=executor, workers=workers, as_json=as_json
-    )
-    if outcome is not None:
-        report(outcome, as_json)
-    elif as_json:
+    begun = carry_out(lambda engine: engine.resume(target, trust=trust, detach=how.detach), how, as_json=as_json)
+    if begun:
+        return
+    if as_json:
         output.document({"path": str(target), "state": "completed", "already_complete": True})
     else:
         output.show(f"{target}: already complete")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seisproc_core.data.formats import format_named, implied_options
 from seisproc_core.errors import UsageError
 from seisproc_terminal import output
-from seisproc_terminal.formats import format_for
-from seisproc_terminal.options import json_option, output_options, worker_options
+from seisproc_terminal.options import How, job_options, json_option
 
 if TYPE_CHECKING:
     from seisproc_core.processing.flow import Flow
@@ -25,19 +25,14 @@ if TYPE_CHECKING:
               help="Change a parameter of a step (or of source or sink). May be repeated.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Write here, instead of where the flow says.")
 @click.option("--dry-run", is_flag=True, help="Check the flow and show its plan; write nothing.")
-@output_options
-@worker_options
+@job_options
 @json_option
 def command(
     flow: Path,
     overrides: tuple[str, ...],
     out: Path | None,
     dry_run: bool,
-    replace: bool,
-    resume: bool,
-    discard: bool,
-    executor: str | None,
-    workers: int | None,
+    how: How,
     as_json: bool,
 ) -> None:
     """Run the flow file FLOW (TOML: a source, steps, a sink).
@@ -50,21 +45,15 @@ def command(
       seisproc run stack.toml
       seisproc run stack.toml --set agc.window_ms=300 --out stack300.seis
       seisproc run stack.toml --dry-run
+      seisproc run stack.toml --detach --priority 7
     """
-    from seisproc_terminal.jobs import report, run_job
+    from seisproc_terminal.jobs import carry_out
 
     loaded = _load(flow, overrides, out)
     if dry_run:
-        _show_plan(loaded, replace or resume, as_json)
+        _show_plan(loaded, how.replace or how.resume, as_json)
         return
-    outcome = run_job(
-        lambda engine: engine.submit(loaded, replace=replace, resume=resume, discard=discard),
-        executor=executor,
-        workers=workers,
-        as_json=as_json,
-    )
-    assert outcome is not None
-    report(outcome, as_json)
+    carry_out(lambda engine: engine.submit(loaded, **how.submitted()), how, as_json=as_json)
 
 
 def _load(path: Path, overrides: tuple[str, ...], out: Path | None) -> Flow:
@@ -74,7 +63,10 @@ def _load(path: Path, overrides: tuple[str, ...], out: Path | None) -> Flow:
 
     flow = Flow.load(path, overrides)
     if out is not None:
-        sink = attrs.evolve(flow.sink, storage=format_for(out, flow.sink.storage), path=os.path.abspath(out))
+        entry = format_named(out)  # a bare name means the format of the flow
+        storage = entry.id if entry else flow.sink.storage
+        options = {**flow.sink.options, **(implied_options(entry, out) if entry else {})}
+        sink = attrs.evolve(flow.sink, storage=storage, path=os.path.abspath(out), options=options)
         flow = attrs.evolve(flow, sink=sink)
     if flow.sink.storage == "memory":
         raise UsageError(f"flow {flow.name}: [sink] needs a format on disk, or give --out NAME.seis")
@@ -119,6 +111,8 @@ def _plan_facts(flow: Flow, plan: Plan) -> dict[str, Any]:
 
 
 def _stage_facts(stage: StagePlan) -> dict[str, Any]:
+    from seisproc_core.processing.planning import bytes_per_worker
+
     sampling = stage.output.sampling
     steps = [
         {
@@ -138,19 +132,8 @@ def _stage_facts(stage: StagePlan) -> dict[str, Any]:
         "start_ms": sampling.start_s * 1e3,
         "segments": stage.n_segments,
         "segment_rows": stage.segment_rows,
-        "bytes_per_worker": _bytes_per_worker(stage),
+        "bytes_per_worker": bytes_per_worker(stage),
     }
-
-
-def _bytes_per_worker(stage: StagePlan) -> int:
-    """Estimate: the rows of a segment and their encoded form, and input and output of a batch."""
-    import numpy as np
-
-    from seisproc_core.processing.planning import BATCH_BYTES
-
-    row = 4 * stage.output.sampling.count + stage.output.raw_header_bytes
-    largest = 1 if stage.in_starts is None else int(np.diff(stage.in_starts).max())
-    return 2 * min(stage.segment_rows, stage.output.n_traces) * row + 3 * max(BATCH_BYTES, largest * row)
 
 
 def _short(value: object) -> str:

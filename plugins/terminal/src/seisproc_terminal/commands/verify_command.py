@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from seisproc_core.data.formats import format_of, function_of, open_survey, unfinished
 from seisproc_core.errors import Damaged, DataError, Incomplete, UsageError
 from seisproc_terminal import output
-from seisproc_terminal.formats import format_of, function_of, open_survey, unfinished
 from seisproc_terminal.options import json_option
 
 _MAX_SHOWN = 50

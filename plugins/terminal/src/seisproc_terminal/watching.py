@@ -1,0 +1,96 @@
+"""Looking at jobs that other processes run: their facts, a live list, and following one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from seisproc_core.jobs.handle import in_flight
+from seisproc_core.jobs.recovery import is_interrupted
+from seisproc_core.jobs.states import ACTIVE
+from seisproc_core.jobs.store import Query
+from seisproc_terminal import output
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from seisproc_core.jobs.model import Job
+    from seisproc_core.jobs.states import State
+    from seisproc_core.jobs.store import JobStore
+
+_EVERY_S = 0.5
+
+
+def local(at: float) -> str:
+    """A moment in local time."""
+    return time.strftime("%F %T", time.localtime(at))
+
+
+def facts(job: Job) -> dict[str, Any]:
+    """What a list shows of a job; one whose process is gone is ``interrupted``."""
+    interrupted = is_interrupted(job.state, job.driver, attached=job.attached)
+    done = min(job.done + in_flight(job), max(job.total - 1, 0)) if job.state in ACTIVE else job.done
+    return {
+        "id": job.id,
+        "type": job.type,
+        "name": job.name,
+        "state": "interrupted" if interrupted else str(job.state),
+        "priority": job.priority,
+        "since": local(job.events[-1].at) if job.events else "",
+        "done": done,
+        "total": job.total,
+        "output": job.output,
+        "error": _why(job, interrupted),
+    }
+
+
+def _why(job: Job, interrupted: bool) -> str:
+    if interrupted and job.attached:
+        return f"go on with: seisproc resume {job.output}"
+    if interrupted:
+        return "its process is gone; the next engine takes it up"
+    return job.error or ("" if job.finished or not job.events else job.events[-1].reason)
+
+
+def watch(store: JobStore, limit: int, states: frozenset[State]) -> None:
+    """A live list with progress bars, until Ctrl-C."""
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(), auto_refresh=False, screen=False) as live:
+        try:
+            while True:
+                live.update(_table([facts(job) for job in store.find(Query(limit=limit, states=states))]), refresh=True)
+                time.sleep(_EVERY_S)
+        except KeyboardInterrupt:
+            return
+
+
+def _table(jobs: list[dict[str, Any]]) -> Table:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for head in ("job", "since", "name", "state", "pri", "", "%", "why"):
+        table.add_column(head, no_wrap=head != "why")
+    for job in jobs:
+        share = 100 * job["done"] / job["total"] if job["total"] else 0.0
+        texts = [Text(output.clean(job[key])) for key in ("id", "since", "name", "state", "priority")]
+        bar = ProgressBar(total=100, completed=share, width=24)
+        table.add_row(*texts, bar, f"{share:.0f}", Text(output.clean(job["error"])))
+    return table
+
+
+def follow_job(store: JobStore, job_id: str, *, as_json: bool) -> Job:
+    """Show the progress of a job until it has ended or is paused; Ctrl-C ends only the watching."""
+    from seisproc_core.jobs.engine import Engine
+    from seisproc_terminal.jobs import Signals, display
+
+    with Engine(store=store) as engine, Signals() as signals, display(as_json) as shown, signals.caught():
+        handle = engine.follow(job_id)
+        for progress in handle.progress():
+            shown.update(progress)
+            if signals.first is not None:
+                break
+    return store.get(job_id)
