@@ -1,0 +1,1 @@
+"""Noise and multiple attenuation, interpolation and transforms: operators on single traces and on gathers."""

@@ -1,0 +1,1 @@
+"""Operators on whole gathers: dip filters, prediction, Radon transforms, interpolation, multiple attenuation."""

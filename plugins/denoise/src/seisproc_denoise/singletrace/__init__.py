@@ -1,0 +1,1 @@
+"""Noise attenuation on single traces."""

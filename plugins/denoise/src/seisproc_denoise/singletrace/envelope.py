@@ -1,0 +1,97 @@
+"""Rejection of traces that are too strong for a while, against their neighbours in three dimensions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from seisproc_core.data.gather import Gather, Layout
+from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import param
+from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.singletrace.aperture import CLIP, HARD, MEDIAN, chunks, nearest_in_plane
+from seisproc_denoise.singletrace.bands import Block
+
+REMEDIES = {"hard": HARD, "soft": CLIP, "scaled": MEDIAN}
+
+
+@processor("mad_denoise", scope="gather", kernels=("aperture_reject",))
+class MadDenoise(Processor):
+    """Attenuate what is far stronger than its surroundings in space and time (3-D median and MAD).
+
+    In windows of `window_ms` that begin every half window, the rms amplitude a over live samples is compared with the
+    median m and the median absolute deviation d of the same window over the `aperture_traces` nearest traces in the
+    plane of two header words. Where a > L = m + `threshold` 1.4826 d, the samples are multiplied with 0 (hard), L / a
+    (soft) or m / a (scaled); between the centres of windows the factor is interpolated linearly. Polarity
+    and frequency content stay. Windows less than half live and dead traces do not count; with fewer than 3 traces
+    left nothing changes.
+
+    For bursts and noisy traces in cubes, cross-spreads and offset classes (a gather holds all traces that may be
+    neighbours). Not for weak noise below the signal, which `tf_reject` finds in its own frequencies, nor
+    where amplitudes change across the aperture by geometry: correct spreading first.
+
+    Sources: Hampel, J. American Statistical Association 69 (1974), 383-393 (median and MAD); Anderson and McMechan,
+    Geophysical Prospecting 37 (1989), 875-892 (editing by the amplitude of windows).
+    """
+
+    window_ms: float = param(200.0, help="Length of the windows.", unit="ms", above=0)
+    aperture_traces: int = param(9, help="Traces compared with each, itself included.", minimum=3)
+    plane: tuple[str, ...] = param(("inline", "crossline"), help="Two header words in which neighbours are near.")
+    threshold: float = param(3.0, help="Standard deviations (1.4826 MAD) above the median that are allowed.", minimum=0)
+    mode: Literal["hard", "soft", "scaled"] = param("scaled", help="What becomes of a window beyond it.")
+
+    def check(self, layout: Layout) -> None:
+        if not 2 <= 2 * self._half(layout) <= layout.n_samples:
+            interval_ms = 1000 * layout.sampling.interval_s
+            whole = layout.n_samples * interval_ms
+            raise self.bad(
+                "window_ms", f"must be {2 * interval_ms:g} ms to the trace's {whole:g} ms, not {self.window_ms:g} ms"
+            )
+        if len(self.plane) != 2:
+            raise self.bad("plane", f"must be two header words, not {list(self.plane)}")
+        for name in self.plane:
+            layout.headers.column(name)
+
+    def _half(self, layout: Layout) -> int:
+        return round(self.window_ms / 2000 / layout.sampling.interval_s)
+
+    def apply_gather(self, gather: Gather, context: Context) -> Gather:
+        out = context.empty(gather.traces.shape)
+        x, y = (gather.headers[name].astype(np.float64) for name in self.plane)
+        half, reject = self._half(gather), context.kernel("aperture_reject")
+        for chunk in chunks(nearest_in_plane(x, y, self.aperture_traces), context):
+            block = Block.of(gather, chunk.needed, together=True)
+            size, first, end = _amplitudes(block, half)
+            kept = size.copy()
+            near, remedy = block.only_usable(chunk.aperture), REMEDIES[self.mode]
+            reject(kept, 1, first, end, near, self.threshold, True, remedy, context.flag)
+            factor = np.divide(kept, size, out=np.ones_like(size), where=size > 0)
+            reworked = block.traces * _spread(factor, half, gather.n_samples)
+            block.finish(reworked, out, chunk.rows, chunk.mine)
+        return gather.with_traces(out)
+
+
+def _amplitudes(block: Block, half: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rms over live samples of windows ``[k half, (k + 2) half)``, and which windows ``[first, end)`` are half live."""
+    count, n_samples = block.traces.shape
+    pieces = max(-(-n_samples // half), 2)
+    padded = np.zeros((count, pieces * half))
+    padded[:, :n_samples] = np.square(block.traces, dtype=np.float64)
+    power = padded.reshape(count, pieces, half).sum(axis=2)
+    begin = np.arange(pieces - 1) * half
+    reach = np.minimum(begin + 2 * half, block.end[:, None]) - np.maximum(begin, block.first[:, None])
+    live = 2 * np.maximum(reach, 0) >= np.minimum(2 * half, n_samples - begin)
+    size = np.sqrt((power[:, :-1] + power[:, 1:]) / np.maximum(reach, 1)).astype(np.float32)
+    first = np.where(live.any(axis=1), live.argmax(axis=1), 0)
+    return size, first, first + live.sum(axis=1)
+
+
+def _spread(factor: np.ndarray, half: int, n_samples: int) -> np.ndarray:
+    """Factors of windows at every sample: linear between their centres, level before the first and after the last."""
+    position = np.clip((np.arange(n_samples) + 0.5) / half - 1, 0, factor.shape[1] - 1)
+    low = np.minimum(position.astype(np.int64), max(factor.shape[1] - 2, 0))
+    weight = (position - low).astype(np.float32)
+    high = np.minimum(low + 1, factor.shape[1] - 1)
+    spread: np.ndarray = factor[:, low] * (1 - weight) + factor[:, high] * weight
+    return spread

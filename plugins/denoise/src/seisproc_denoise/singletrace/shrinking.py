@@ -1,0 +1,121 @@
+"""Processors that shrink the coefficients of a transform towards zero."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+import pywt
+
+from seisproc_core.data.gather import Gather, Layout
+from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import param
+from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.singletrace.aperture import chunks, nearest
+from seisproc_denoise.singletrace.bands import Block, Transform, blocks, shrinker
+from seisproc_denoise.singletrace.wavelets import Dwt, Swt, Wpt
+
+KERNELS = ("band_noise", "band_shrink")
+MOST_LEVELS = 5  # taken by default: the coarser ones hold mostly signal
+WAVELETS: dict[str, type[Dwt] | type[Swt] | type[Wpt]] = {"dwt": Dwt, "swt": Swt, "wpt": Wpt}
+
+
+@attrs.frozen(kw_only=True)
+class Shrinking(Processor):
+    """What these processors share: the threshold, its rule, and what happens beyond it."""
+
+    threshold: float = param(1.0, help="Multiple of the threshold that the rule gives; 0 changes nothing.", minimum=0)
+    rule: Literal["universal", "sigma"] = param("universal", help="Threshold sigma sqrt(2 ln n), or sigma itself.")
+    mode: Literal["soft", "hard", "garrote", "adaptive"] = param(
+        "soft", help="What happens beyond the threshold; adaptive sets it from signal and noise."
+    )
+
+    def transform(self, layout: Layout) -> Transform:
+        """The transform for traces of this layout."""
+        raise NotImplementedError
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        out = context.empty(batch.traces.shape)
+        transform = self.transform(batch)
+        modify = shrinker(context, self.threshold, self.rule, self.mode)
+        for rows in blocks(batch.n_traces, context):
+            block = Block.of(batch, rows)
+            block.finish(transform.rework(block.traces, block.first, block.end, modify), out, rows)
+        return batch.with_traces(out)
+
+
+@attrs.frozen(kw_only=True)
+class _ByWavelets(Shrinking):
+    """What the wavelet processors share: the choice of the transform."""
+
+    kind: Literal["dwt", "swt", "wpt"] = param("dwt", help="Decimated, stationary (undecimated) or packets.")
+    wavelet: str = param("db4", help="Name of a discrete wavelet: db4, sym8, coif3, bior3.5 ...")
+    levels: int | None = param(None, help="Levels; by default as many as the trace holds, at most 5.", minimum=1)
+
+    def check(self, layout: Layout) -> None:
+        if self.wavelet not in pywt.wavelist(kind="discrete"):
+            raise self.bad("wavelet", f"must be a discrete wavelet such as db4, sym8 or coif3, not '{self.wavelet}'")
+        most = self._most_levels(layout)
+        if (self.levels or 1) > most:
+            raise self.bad(
+                "levels",
+                f"must be at most {most} for {layout.n_samples} samples and wavelet {self.wavelet}, "
+                f"not {self.levels or 1}; take fewer levels or a shorter wavelet",
+            )
+
+    def _most_levels(self, layout: Layout) -> int:
+        return int(pywt.dwt_max_level(layout.n_samples, pywt.Wavelet(self.wavelet).dec_len))
+
+    def transform(self, layout: Layout) -> Transform:
+        levels = self.levels or min(MOST_LEVELS, self._most_levels(layout))
+        return WAVELETS[self.kind](self.wavelet, levels)
+
+
+@processor("wavelet_denoise", scope="trace", kernels=KERNELS)
+class WaveletDenoise(_ByWavelets):
+    """Attenuate random noise by shrinking wavelet coefficients, trace by trace.
+
+    In each level (packet) the noise is taken from the live coefficients c: sigma = median |c| / 0.6745. Coefficients up
+    to the threshold L = `threshold` * sigma sqrt(2 ln n) (rule ``universal``) or `threshold` * sigma (``sigma``)
+    become 0; beyond it soft gives sign(c) (|c| - L), hard c, garrote c - L^2 / c. ``mode = "adaptive"`` is soft
+    with L = `threshold` * sigma^2 / s, s^2 = mean c^2 - sigma^2, level by level: little where signal is strong, all
+    where there is only noise. The coarsest approximation is kept.
+
+    ``dwt`` is fast but its result depends on how the samples fall on the dyadic grid; ``swt`` does not and leaves
+    fewer artefacts, at `levels` times the work; ``wpt`` divides high frequencies as finely as low ones.
+
+    Not for coherent noise, nor for continuous signal that fills more than half of each level: its median then
+    measures the signal. Not before amplitude work: soft and adaptive lower amplitudes.
+
+    Sources: Donoho and Johnstone, Biometrika 81 (1994), 425-455; Donoho, IEEE Trans. Inf. Theory 41 (1995), 613-627;
+    Gao, J. Comp. Graph. Stat. 7 (1998), 469-488 (garrote); Chang, Yu and Vetterli, IEEE Trans. Image Proc. 9 (2000),
+    1532-1546 (adaptive); Nason and Silverman, Lecture Notes in Statistics 103 (1995), 281-299 (stationary).
+    """
+
+
+@processor("wavelet_denoise_spatial", scope="gather", kernels=KERNELS)
+class WaveletDenoiseSpatial(_ByWavelets):
+    """Attenuate random noise by shrinking wavelet coefficients, the noise measured over neighbouring traces.
+
+    As `wavelet_denoise`, but the median that tells the noise of a level is taken over the live coefficients of the
+    nearest `aperture_traces` traces of the gather (fewer where the gather has fewer). Short or strongly muted traces
+    get a steadier threshold, and amplitudes stay comparable from trace to trace. Dead traces are gaps.
+
+    Not where noise changes from trace to trace: a noisy trace among quiet ones keeps its noise; `tf_reject`
+    is for those.
+
+    Sources: those of `wavelet_denoise`; Johnstone and Silverman, J. Royal Stat. Soc. B 59 (1997), 319-351 (a
+    threshold for each level, noise alike along the data).
+    """
+
+    aperture_traces: int = param(11, help="Neighbouring traces that tell the noise, itself included.", minimum=1)
+
+    def apply_gather(self, gather: Gather, context: Context) -> Gather:
+        out = context.empty(gather.traces.shape)
+        transform = self.transform(gather)
+        for chunk in chunks(nearest(gather.n_traces, self.aperture_traces), context):
+            block = Block.of(gather, chunk.needed, together=True)
+            modify = shrinker(context, self.threshold, self.rule, self.mode, block.only_usable(chunk.aperture))
+            restored = transform.rework(block.traces, block.first, block.end, modify)
+            block.finish(restored, out, chunk.rows, chunk.mine)
+        return gather.with_traces(out)
