@@ -19,7 +19,8 @@ from seisproc_core.execution.threads import Threads
 from seisproc_core.jobs.control import CANCEL, Control
 from seisproc_processes.executor import Processes
 
-REPEATS, FORCED_REPEATS, STARTS = 30, 8, 200
+REPEATS, FORCED_REPEATS, STARTS, BUSY = 30, 8, 200, 20
+APART_S = 0.3  # the cancels of jobs that run at once, so that most of them run on beside each
 GRACE_S = 0.2
 PRELOAD = ("seisproc_core.execution.worker", "seisproc_signal.kernels_numba", "seisproc_segy.storage")
 
@@ -41,6 +42,47 @@ def cancelling(space: Workspace) -> Iterator[Row]:
     for executor, title in ((InProcess(grace_s=GRACE_S), "in-process"), (Threads(grace_s=GRACE_S), "threads")):
         ms = [1e3 * (_told_after(space.folder, executor) - GRACE_S) for _ in range(FORCED_REPEATS)]
         yield _row(f"cancel says what it waits for, {title}, after {GRACE_S:g} s of grace", ms, "ms", at_most(200))
+
+
+def busy(space: Workspace) -> Iterator[Row]:
+    """The same beside 20 other jobs on the same CPUs, each cancelled on its own; other jobs go on."""
+    (space.folder / "shots.sgy").unlink(missing_ok=True)
+    (space.folder / "shots.sgy").symlink_to(space.segy(victims.TRACES, victims.SAMPLES))
+    limits = {
+        "python_loop": ("Python loop", 200),
+        "numba_kernel": ("Numba kernel", 200),
+        "reader": ("SEG-Y reader", 200),
+    }
+    for name, (what, limit) in limits.items():
+        yield _row(
+            f"cancel: {what}, processes, {BUSY} jobs at once", _crowded(space.folder, name, 0.0), "ms", at_most(limit)
+        )
+    for name, what in (("sleeping", "sleeping plugin"), ("spinning", "plugin spinning in C")):
+        title = f"cancel: {what}, processes, {BUSY} jobs at once, after {GRACE_S:g} s of grace"
+        yield _row(title, _crowded(space.folder, name, GRACE_S), "ms", at_most(100))
+
+
+def _crowded(folder: Path, name: str, grace_s: float) -> list[float]:
+    """Milliseconds, beyond the grace period, of jobs that run at once on one executor and are cancelled one by one."""
+    seconds: dict[int, float] = {}
+    with _processes(name) as executor:
+
+        def run(number: int) -> None:
+            own = folder / f"busy-{number}"
+            own.mkdir(exist_ok=True)
+            if not (own / "shots.sgy").exists():
+                (own / "shots.sgy").symlink_to(folder / "shots.sgy")
+            seconds[number] = _latency(own, executor, name, workers=1, all_busy=everyone)
+
+        everyone = threading.Barrier(BUSY)
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(BUSY)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if len(seconds) < BUSY:
+        raise RuntimeError(f"{BUSY - len(seconds)} of {BUSY} jobs did not end as cancelled")
+    return [1e3 * (taken - grace_s) for taken in seconds.values()]
 
 
 def starting(space: Workspace) -> Iterator[Row]:
@@ -68,26 +110,30 @@ def _processes(name: str) -> Processes:
     return Processes(grace_s=GRACE_S, target=f"benchmarks.victims:{name}")
 
 
-def _task(folder: Path, name: str, preload: tuple[str, ...] = PRELOAD) -> Task:
+def _task(folder: Path, name: str, preload: tuple[str, ...] = PRELOAD, workers: int = 2) -> Task:
     victim = getattr(victims, name)
     return Task(
         folder=folder,
         stage=0,
         run=lambda segment, slot: victim(str(folder), 0, segment, slot),
         control=Control(folder / "control", create=True),
-        workers=2,
+        workers=workers,
         preload=preload,
     )
 
 
-def _latency(folder: Path, executor: Executor, name: str) -> float:
+def _latency(
+    folder: Path, executor: Executor, name: str, *, workers: int = 2, all_busy: threading.Barrier | None = None
+) -> float:
     """Seconds from the cancel, at some moment while all workers are busy, to the executor's return."""
-    task, raised = _task(folder, name), []
-    wanted = 1 if isinstance(executor, InProcess) else 2
+    task, raised = _task(folder, name, workers=workers), []
+    wanted = 1 if isinstance(executor, InProcess) else workers
 
     def cancel() -> None:
         while len([worker for worker in task.control.workers() if worker.segment is not None]) < wanted:
             time.sleep(0.002)
+        if all_busy is not None:
+            time.sleep(APART_S * all_busy.wait())
         time.sleep(np.random.default_rng().uniform(0.01, 0.06))
         raised.append(time.monotonic())
         task.control.raise_command(CANCEL)

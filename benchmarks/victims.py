@@ -11,6 +11,7 @@ from seisproc_core.execution.executor import Receipt
 from seisproc_core.jobs.control import Control
 
 TRACES, SAMPLES = 50_000, 1000
+BEATS, BEAT_S, BEAT_TIMES = 200, 0.01, "beats.npy"
 
 
 def python_loop(folder: str, stage: int, segment: int, slot: int) -> Receipt:
@@ -66,6 +67,18 @@ def napping(folder: str, stage: int, segment: int, slot: int) -> Receipt:
 def starting_only(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Says when it began."""
     return Receipt(segment=segment, pieces=(("", time.monotonic_ns(), 0, 0),), traces_in=0, traces_out=0)
+
+
+def beating(folder: str, stage: int, segment: int, slot: int) -> Receipt:
+    """Reports one trace after the other, and keeps when each report began and ended."""
+    control, begun, ended = _begin(folder, segment, slot), list[int](), list[int]()
+    for _ in range(BEATS):
+        time.sleep(BEAT_S)
+        begun.append(time.monotonic_ns())
+        control.beat(slot, 1)
+        ended.append(time.monotonic_ns())
+    np.save(Path(folder).parent / BEAT_TIMES, np.array([begun, ended]))
+    return _receipt(segment)
 
 
 def _begin(folder: str, segment: int, slot: int) -> Control:

@@ -56,17 +56,13 @@ def test_what_is_wrong_is_said_before_it_is_queued(desk: Desk) -> None:
 
 
 def test_pause_frees_the_workers_and_resume_goes_on(desk: Desk, expected: dict[str, str]) -> None:
+    desk.shut()
     job = desk.detach(desk.flow("out", SLOW), "--workers", 1)
-    desk.until(job, "running")
-    wait_for(
-        lambda: (
-            any(desk.folder.glob("out.seis.*.part/data/traces/c.*")) or any(desk.folder.glob("out.seis.*.part/journal"))
-        )
-    )
+    desk.begun(job)
     assert desk("jobs", "pause", job).code == 0
     assert desk.state(job) == "paused"
-    wait_for(lambda: not desk.processes(f" {job}"))
     desk.quiet()  # with nothing left to run the engine leaves too
+    desk.open()
     assert desk("jobs", "resume", job).code == 0
     desk.until(job, "completed")
     assert contents(desk.output("out")) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import site
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +65,28 @@ def test_processing_guide_runs_as_it_stands(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.lock"))
 
 
+def test_jobs_guide_runs_as_it_stands(tmp_path: Path) -> None:
+    commands = []
+    for language, text in blocks("guide-jobs.md"):
+        name = file_name(text)
+        if name:
+            (tmp_path / name).write_text(text, "utf-8")
+        elif language == "sh":
+            commands.append(text)
+    assert len(commands) >= 9
+    own = {"SEISPROC_STATE_DIR": str(tmp_path / "state")}
+    # One shell for all, because later blocks use the numbers of earlier jobs.
+    said = run("bash", "-euo", "pipefail", "-c", "\n".join(commands), cwd=tmp_path, **own).stdout
+    for expected in ("queued  its process died", "queued  resumed", "interrupted"):
+        assert expected in said
+    listed = run("seisproc", "jobs", "--json", cwd=tmp_path, **own).stdout
+    assert Counter(job["state"] for job in json.loads(listed)["jobs"]) == {"completed": 6, "cancelled": 1, "failed": 1}
+    assert {path.stem for path in tmp_path.glob("*.seis")} == {"line", "slow", "gain", "high", "low", "again"}
+    assert (tmp_path / "jobs.html").stat().st_size > 1000
+    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob("*.lock"))
+
+
 @pytest.fixture
 def with_line(tmp_path: Path) -> Path:
     """A folder with a small modelled line: line.sgy, and line.seis imported from it."""
@@ -75,6 +99,7 @@ def test_embedding_guide_runs_as_it_stands(with_line: Path) -> None:
     program = "\n".join(text for language, text in blocks("guide-embedding.md") if language == "python")
     out = run(sys.executable, "-W", "error::DeprecationWarning", "-c", program, cwd=with_line).stdout
     assert "completed: 96 of 96 traces" in out
+    assert "100 %" in out and "flow is completed" in out
     assert "the second job was cancelled" in out
     assert "did you mean bandpass?" in out
 
@@ -166,10 +191,32 @@ def test_paths_that_are_named_exist(page: Path) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("plugin", ["signal", "velocity"])
+def program_texts() -> str:
+    """Every string of the programs, a line each, with ``...`` for what is filled in."""
+    texts = []
+    for path in (p for top in ("seisproc_core", "plugins") for p in (ROOT / top).glob("**/src/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value.replace("%d", "...").replace("%.1f", "...").replace("%s", "..."))
+    return "\n".join(texts)
+
+
+def test_messages_in_troubleshooting_are_those_of_the_programs() -> None:
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
+    messages = re.findall(r"^\| `(.+?)`", page, re.M)
+    texts = program_texts()
+    assert len(messages) > 40
+    fragments = {part.strip() for message in messages for part in message.split("...")}
+    assert not [part for part in fragments if part not in texts]
+
+
+@pytest.mark.parametrize("plugin", ["denoise", "signal", "velocity"])
 def test_differences_are_those_of_the_plugins(plugin: str) -> None:
     readme = (ROOT / "plugins" / plugin / "README.md").read_text("utf-8")
-    found = re.search(r"^## (?:Differences|Where results differ).*?\n(.*?)(?=^## |\Z)", readme, re.S | re.M)
+    found = re.search(r"^##+ (?:Differences|Where results differ).*?\n(.*?)(?=^## |\Z)", readme, re.S | re.M)
     assert found
     stated = " ".join((DOCS / "differences.md").read_text("utf-8").split())
     lines = [" ".join(line.split()) for line in re.findall(r"^- .*\n(?:  .*\n)*", found[1], re.M)]

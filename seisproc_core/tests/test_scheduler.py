@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seisproc_core.jobs.resources import HEAD_ROOM, Resources
@@ -148,6 +148,7 @@ def test_a_start_holds_resources_until_news_of_the_end() -> None:
     scheduler, jobs = make(cpus=2)
     jobs.add("a", resources=Resources(2))
     assert scheduler.decide(0) == [Start("a")]
+    scheduler.update(jobs.known["a"], 0)  # what is known already
     assert scheduler.decide(0) == [] and scheduler.free == Resources(0)
     for state in (State.RUNNING, State.PAUSING):
         jobs.move("a", state)
@@ -262,6 +263,21 @@ def test_harmless_passing_is_no_overtaking() -> None:
     assert jobs.started(100) == ["large"]  # would be refused, had the patience begun at 0
 
 
+def test_who_was_held_back_meanwhile_is_overtaken_anew() -> None:
+    _, jobs = make(cpus=2, patience_s=100)
+    jobs.add("long")
+    jobs.started(0)
+    jobs.add("wide", resources=Resources(2), priority=9, now=0)
+    jobs.add("a", now=0)
+    assert jobs.started(0) == ["a"]
+    jobs.move("wide", State.PAUSED, now=10)
+    jobs.complete("a", 10)
+    jobs.move("wide", State.QUEUED, now=150)
+    jobs.add("b", now=150)
+    assert jobs.started(150) == ["b"]
+
+
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(0, 40))
 def test_nobody_waits_longer_than_promised(seed: int, patience: int) -> None:
     """A stream of urgent jobs that never ends, of random needs: the wait of every job is within the stated bound."""

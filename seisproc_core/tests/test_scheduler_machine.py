@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import attrs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -16,15 +17,22 @@ from seisproc_core.errors import IllegalTransition
 from seisproc_core.jobs.model import Event, Job, replay
 from seisproc_core.jobs.resources import Resources
 from seisproc_core.jobs.scheduler import Action, Cancel, Scheduler, Start
-from seisproc_core.jobs.states import ACTIVE, FINAL, State
+from seisproc_core.jobs.states import ACTIVE, FINAL, TRANSITIONS, State
 from seisproc_core.jobs.store import MemoryStore, Outline, outline
 
 PATIENCE = 10
 MAX_DEATHS = 3
 CAPACITIES = (Resources(4, 8, 1), Resources(3, 6, 1), Resources(2, 8, 0))
+NEXT = {
+    State.RUNNING: State.SEALING,
+    State.SEALING: State.COMPLETED,
+    State.PAUSING: State.PAUSED,
+    State.CANCELLING: State.CANCELLED,
+}
 orders = st.permutations(range(5))
 meddlings = st.lists(st.sampled_from(["", "cancel", "pause", "pause and resume", "prioritise"]), min_size=1, max_size=5)
-needs = st.builds(Resources, st.integers(0, 4), st.integers(0, 9), st.integers(0, 1))
+needs = st.builds(Resources, st.sampled_from([0, 1, 1, 2, 3, 4]), st.integers(0, 7), st.sampled_from([0, 0, 0, 1]))
+parents = st.sets(st.integers(1, 8), max_size=3) | st.just(set())
 
 
 class Oracle:
@@ -140,6 +148,10 @@ class JobSystem(RuleBasedStateMachine):
         self.allowed = Resources(0)
 
     @initialize(capacity=st.sampled_from(CAPACITIES))
+    def begin(self, capacity: Resources) -> None:
+        self.lead(capacity)
+
+    @rule(capacity=st.sampled_from(CAPACITIES))
     def lead(self, capacity: Resources) -> None:
         """A new leader, which knows no more than the store tells."""
         self.scheduler = Scheduler(capacity, patience_s=PATIENCE)
@@ -147,7 +159,6 @@ class JobSystem(RuleBasedStateMachine):
         unfinished = self.store.unfinished()
         self.version = max((each.version for each in unfinished), default=0)
         self.tell(unfinished)
-        self.tell([outline(self.store.get(parent), 0, 0) for parent in self.scheduler.unknown()])
         for job_id in self.submitted:
             job = self.store.get(job_id)
             if job.finished:
@@ -161,6 +172,8 @@ class JobSystem(RuleBasedStateMachine):
     def tell(self, news: list[Outline]) -> None:
         for each in news:
             self.scheduler.update(each, self.now)
+        for parent in self.scheduler.unknown():
+            self.scheduler.update(outline(self.store.get(parent), 0, 0), self.now)
         self.oracle.hear(news, self.now)
 
     def used(self) -> Resources:
@@ -176,30 +189,38 @@ class JobSystem(RuleBasedStateMachine):
 
     # -- users
 
-    @rule(data=st.data(), priority=st.integers(0, 9), resources=needs, count=st.integers(1, 3))
-    def submit(self, data: st.DataObject, priority: int, resources: Resources, count: int) -> None:
+    @rule(wishes=st.lists(st.tuples(st.integers(0, 9), needs, parents), min_size=1, max_size=6), shuffled=orders)
+    def submit(self, wishes: list[tuple[int, Resources, set[int]]], shuffled: list[int]) -> None:
+        """Some jobs at once, which come after any of the last ones, of the same submission too."""
         jobs: list[Job] = []
-        for _ in range(count):
-            others = [*self.submitted[-8:], *(job.id for job in jobs)]
-            after = data.draw(st.lists(st.sampled_from(others), max_size=2)) if others else []
-            job_id = f"{len(self.submitted) + len(jobs):012x}"
-            jobs.append(
-                Job(
-                    id=job_id,
-                    name="n",
-                    type="t",
-                    config={},
-                    priority=priority,
-                    resources=resources,
-                    after=tuple(after),
-                )
-            )
-        self.store.add(*data.draw(st.permutations(jobs)))
+        for priority, resources, back in wishes:
+            others = [*self.submitted, *(job.id for job in jobs)]
+            after = tuple(others[-place] for place in back if place <= len(others))
+            job = Job(name="n", type="t", config={}, priority=priority, resources=resources, after=after)
+            jobs.append(attrs.evolve(job, id=f"{len(others):012x}"))
+        places = {job.id: shuffled[place % len(shuffled)] for place, job in enumerate(jobs)}
+        self.store.add(*sorted(jobs, key=lambda job: places[job.id]))
         self.submitted += [job.id for job in jobs]
 
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        self.cancel_job(self.any_of(data, *(set(State) - FINAL)))
+    @rule(data=st.data(), how=st.sampled_from(["cancel", "pause", "resume", "prioritise"]))
+    def use(self, data: st.DataObject, how: str) -> None:
+        states = {"pause": (State.QUEUED, State.RUNNING), "resume": (State.PAUSED,)}
+        job = self.any_of(data, *states.get(how, set(State) - FINAL))
+        if job is not None:
+            self.meddle(how, job.id)
+
+    def meddle(self, how: str, job_id: str) -> None:
+        """What a user does to a job."""
+        job = self.store.get(job_id)
+        if how == "cancel":
+            self.cancel_job(job)
+        elif how == "prioritise":
+            self.store.edit(job_id, priority=9 - job.priority)
+        else:
+            if "pause" in how:
+                self.pause_job(job)
+            if "resume" in how:
+                self.resume_job(self.store.get(job_id))
 
     def cancel_job(self, job: Job | None) -> None:
         if job is None or job.state in FINAL or job.state is State.SEALING:
@@ -209,50 +230,31 @@ class JobSystem(RuleBasedStateMachine):
             self.store.move(job.id, State.CANCELLED if at_rest else State.CANCELLING)
         self.cancelled.add(job.id)
 
-    @rule(data=st.data())
-    def pause(self, data: st.DataObject) -> None:
-        self.pause_job(self.any_of(data, State.QUEUED, State.RUNNING))
-
     def pause_job(self, job: Job | None) -> None:
         if job is not None and job.state in (State.QUEUED, State.RUNNING):
             self.store.move(job.id, State.PAUSED if job.state is State.QUEUED else State.PAUSING)
-
-    @rule(data=st.data())
-    def resume(self, data: st.DataObject) -> None:
-        self.resume_job(self.any_of(data, State.PAUSED))
 
     def resume_job(self, job: Job | None) -> None:
         if job is not None and job.state is State.PAUSED:
             self.store.move(job.id, State.QUEUED)
 
-    @rule(data=st.data(), priority=st.integers(0, 9))
-    def prioritise(self, data: st.DataObject, priority: int) -> None:
-        job = self.any_of(data, *(set(State) - FINAL))
-        if job is not None:
-            self.store.edit(job.id, priority=priority)
-
     # -- processes that run jobs
 
-    @rule(data=st.data(), good=st.booleans())
-    def end(self, data: st.DataObject, good: bool) -> None:
-        job = self.any_of(data, State.RUNNING, State.SEALING)
-        if job is not None:
-            after = (State.SEALING if job.state is State.RUNNING else State.COMPLETED) if good else State.FAILED
-            self.store.move(job.id, after)
+    @rule(fates=st.lists(st.sampled_from(["go on"] * 5 + ["", "fail", "die"]), min_size=1, max_size=4))
+    def work(self, fates: list[str]) -> None:
+        """Each process gets on with its job, or rests, fails or dies."""
+        for place, job in enumerate(self.in_states(ACTIVE)):
+            fate = fates[place % len(fates)]
+            if fate == "die":
+                self.die(job)
+            elif fate == "fail" and State.FAILED in TRANSITIONS[job.state]:
+                self.store.move(job.id, State.FAILED)
+            elif fate:
+                self.store.move(job.id, NEXT[job.state])
 
-    @rule(data=st.data())
-    def obey(self, data: st.DataObject) -> None:
-        job = self.any_of(data, State.PAUSING, State.CANCELLING)
-        if job is not None:
-            self.store.move(job.id, State.PAUSED if job.state is State.PAUSING else State.CANCELLED)
-
-    @rule(data=st.data())
-    def die(self, data: st.DataObject) -> None:
-        job = self.any_of(data, *ACTIVE)
-        if job is None:
-            return
+    def die(self, job: Job) -> None:
         if job.state in (State.PAUSING, State.CANCELLING):
-            self.store.move(job.id, State.PAUSED if job.state is State.PAUSING else State.CANCELLED)
+            self.store.move(job.id, NEXT[job.state])
         elif job.attempt + 1 == MAX_DEATHS:
             self.store.move(job.id, State.FAILED, attempt=MAX_DEATHS)
         else:
@@ -260,7 +262,7 @@ class JobSystem(RuleBasedStateMachine):
 
     # -- the leader
 
-    @rule(seconds=st.sampled_from([0, 0.5, 3, 10, 1000]))
+    @rule(seconds=st.sampled_from([0, 0.5, 3, 5, 10, 1000]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
@@ -274,25 +276,13 @@ class JobSystem(RuleBasedStateMachine):
             places = {each.id: order[place % len(order)] for place, each in enumerate(news)}
             self.tell(sorted(news, key=lambda each: places[each.id]))
 
-    @rule(order=st.none() | orders, meddling=meddlings, failures=st.lists(st.integers(0, 9), max_size=1))
+    @rule(order=orders | st.none(), meddling=meddlings, failures=st.lists(st.integers(0, 9), max_size=1))
     def decide(self, order: list[int] | None, meddling: list[str], failures: list[int]) -> None:
         if order is not None:
             self.look(order)
         for place, action in enumerate(self.checked_decision()):
             self.meddle(meddling[place % len(meddling)], action.id)
             self.carry_out(action, store_works=place not in failures)
-
-    def meddle(self, how: str, job_id: str) -> None:
-        """What users do to a job between the decision and the move."""
-        job = self.store.get(job_id)
-        if how == "cancel":
-            self.cancel_job(job)
-        elif how in ("pause", "pause and resume"):
-            self.pause_job(job)
-            if how == "pause and resume":
-                self.resume_job(self.store.get(job_id))
-        elif how == "prioritise":
-            self.store.edit(job_id, priority=9 - job.priority)
 
     def checked_decision(self) -> list[Action]:
         """Decide, and compare with the oracle."""
@@ -372,12 +362,6 @@ class JobSystem(RuleBasedStateMachine):
 
     def run_down(self) -> None:
         """Nobody meddles any more, and every process does what it should."""
-        after = {
-            State.RUNNING: State.SEALING,
-            State.SEALING: State.COMPLETED,
-            State.PAUSING: State.PAUSED,
-            State.CANCELLING: State.CANCELLED,
-        }
         moved = True
         while moved:
             news = self.store.changes(self.version)
@@ -388,7 +372,7 @@ class JobSystem(RuleBasedStateMachine):
                 self.carry_out(action)
             active = self.in_states(ACTIVE)
             for job in active:
-                self.store.move(job.id, after[job.state])
+                self.store.move(job.id, NEXT[job.state])
             self.nothing_is_oversold()
             moved = bool(actions or active or news)
 

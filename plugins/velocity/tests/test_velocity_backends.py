@@ -19,8 +19,10 @@ from seisproc_core.testing import make_gather, run_processor
 from seisproc_velocity import plugin
 from seisproc_velocity.moveout import Moveout
 from seisproc_velocity.nmo import Nmo
+from seisproc_velocity.semblance import trial
 from seisproc_velocity.sinc import operators
 from seisproc_velocity.stack import Stack
+from seisproc_velocity.velan import Semblance
 
 ACCELERATED = [spec for spec in plugin.KERNELS if spec.backend != "reference"]
 RISING = {"cdp": [1, 1, 9, 9], "time_ms": [100, 900, 0, 700], "rms_m_per_s": [1500, 2400, 1700, 2900]}
@@ -42,12 +44,29 @@ MATRIX: dict[str, tuple[type, list[dict[str, Any]]]] = {
                 {"mute_scan": "up", "mode": "su"},
                 {"velocity": FOLDING, "max_stretch_percent": 400.0, "mute_scan": "down"},
                 {"velocity": FOLDING, "max_stretch_percent": 400.0, "inverse": True},
+                {"eta": {"time_ms": [0, 900], "eta": [0.3, -0.1]}, "max_stretch_percent": 200.0, "scale_stretch": True},
+                {"eta": {"cdp": [0, 11], "time_ms": [0, 0], "eta": [0.0, 0.2]}, "inverse": True},
                 {"interpolation": "linear", "lateral": "slowness_squared", "max_stretch_percent": 5.0},
+            )
+        ],
+    ),
+    "semblance": (
+        Semblance,
+        [
+            {"first_m_per_s": 1500.0, "last_m_per_s": 3000.0, "step_m_per_s": 300.0, **extra}
+            for extra in (
+                {},
+                {"every": 3, "window_ms": 0.0, "least_traces": 1},
+                {"measure": "ab", "max_stretch_percent": 300.0, "least_traces": 3},
+                {"measure": "stack_power", "window_ms": 100.0},
+                {"mode": "su"},
+                {"mode": "su", "measure": "ab", "window_ms": 0.0},
             )
         ],
     ),
     "stack": (Stack, [{}, {"normalise_power": 0.5}, {"weight": "cdp"}]),
 }
+PROCESSORS = ["nmo", "stack", "partial_stack", "semblance", "velocity_stacks", "velocity_pick"]
 CASES = [(spec, p) for spec in ACCELERATED for p in MATRIX[spec.name][1]]
 
 
@@ -86,11 +105,20 @@ def long_call(kernel: str, n_traces: int, flag: np.ndarray) -> Callable[[Callabl
         # The same gather many times over: work without memory. (Backwards from its end to its start is no trace.)
         starts = np.tile([0, n_traces], 12)
         return lambda run: run(traces, first, end, np.ones(n_traces), starts, flag)
+    offset = np.arange(n_traces, dtype=np.float64)
+    if kernel == "semblance":
+        options = trial(
+            np.linspace(1500, 3000, 20), 0.0, 0.004, window_ms=40, every=1, max_stretch_percent=50, least_traces=1,
+            measure="semblance", su=False,
+        )  # fmt: skip
+        few, out = np.array([0, n_traces // 20]), np.empty((20, n), np.float32)
+        return lambda run: run(traces, first, end, offset, few, options, out, flag)
     moveout = Moveout(
-        slowness_squared=np.full((1, n + 2), 2000.0**-2), start_s=0.0, interval_s=0.004, weights=operators(),
+        slowness_squared=np.full((1, n + 2), 2000.0**-2), eta=np.zeros((0, 0)), start_s=0.0, interval_s=0.004,
+        weights=operators(),
         lowest_rate=0.6, scan_up=False, ramp=5, scale=True, inverse=False, su=False,
     )  # fmt: skip
-    offset, function = np.arange(n_traces, dtype=np.float64), np.zeros(n_traces, np.int64)
+    function = np.zeros(n_traces, np.int64)
     return lambda run: run(traces, first, end, offset, function, moveout, np.empty_like(traces), flag)
 
 
@@ -134,4 +162,4 @@ def test_describing_the_plugin_imports_nothing_heavy() -> None:
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     modules = ast.literal_eval(printed)
     assert not {"numpy", "numba", "seisproc_numba"} & set(modules)
-    assert [resolve(name).id for name in plugin.seisproc_processors()] == ["nmo", "stack"]
+    assert [resolve(name).id for name in plugin.seisproc_processors()] == PROCESSORS

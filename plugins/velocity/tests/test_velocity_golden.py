@@ -12,10 +12,11 @@ import pytest
 
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.tables import Table
-from seisproc_velocity.functions import slowness_squared
+from seisproc_velocity.fields import slowness_squared
 from seisproc_velocity.nmo import Nmo
 from seisproc_velocity.semblance import velocity_spectrum
 from seisproc_velocity.stack import Stack
+from seisproc_velocity.velan import Semblance
 
 CASES = json.loads(Path(__file__).with_name("golden.json").read_text())
 GATHERS = [0, 24, 48, 72]
@@ -46,7 +47,7 @@ def test_nmo_as_seismic_unix(case: str, golden: Path, load: Callable[..., Gather
 def backward_rate(gather: Gather, parameters: dict[str, Any]) -> np.ndarray:
     """dt/dt0 of every sample as Seismic Unix has it: half a sample above where it belongs."""
     times = gather.sampling.times()
-    rows, row = slowness_squared(Table(parameters["velocity"]), times, gather.headers["cdp"], parameters["lateral"])
+    rows, row = slowness_squared(Table(parameters["velocity"]), times, gather.headers, parameters["lateral"])
     t = np.sqrt(times**2 + gather.headers["offset"][:, None] ** 2 * rows[row])
     return np.diff(t, prepend=np.nan, axis=1) / gather.sampling.interval_s
 
@@ -107,7 +108,7 @@ def test_stack_with_dead_traces(golden: Path, load: Callable[..., Gather], run: 
 
 
 @pytest.mark.parametrize("case", CASES["velan"])
-def test_velocity_spectrum(case: str, golden: Path, load: Callable[..., Gather]) -> None:
+def test_velocity_spectrum(case: str, golden: Path, load: Callable[..., Gather], run: Callable[..., Gather]) -> None:
     wanted, _ = expected(golden, f"velan/{case}")
     c = CASES["velan"][case]
     velocities = c["first"] + c["by"] * np.arange(c["count"])
@@ -118,6 +119,12 @@ def test_velocity_spectrum(case: str, golden: Path, load: Callable[..., Gather])
     error = np.abs(made - wanted)[:, :-2]  # the last two hang on float32 rounding at the end of the traces
     assert np.mean(error > c["tolerance"]) <= c["outside"]
     assert error[:, : -wanted.shape[1] // 4].max() <= c["tolerance"]
+
+    steps = {"first_m_per_s": velocities[0], "last_m_per_s": velocities[-1], "step_m_per_s": c["by"]}
+    asked = {k: float(v) for k, v in (steps | {k: options[k] for k in ("window_ms", "max_stretch_percent")}).items()}
+    panels = run(Semblance, load("cmp3", GATHERS), mode="su", every=c["step"], **asked)
+    np.testing.assert_allclose(panels.traces ** c["power"], made, atol=1e-6)
+    np.testing.assert_array_equal(panels.headers["velocity_m_per_s"], np.tile(velocities, 3))
 
     ours = np.concatenate([velocity_spectrum(g, velocities, **options) for g in gathers]) ** c["power"]
     events = np.rint(np.array([0.4, 0.8, 1.2, 1.7, 2.3]) / 0.004 / c["step"]).astype(int)

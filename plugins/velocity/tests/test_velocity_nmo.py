@@ -16,7 +16,7 @@ from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.tables import Table
 from seisproc_core.errors import HeaderError, ParameterError
 from seisproc_core.testing import make_gather, run_processor
-from seisproc_velocity.functions import slowness_squared
+from seisproc_velocity.fields import slowness_squared
 from seisproc_velocity.nmo import Nmo
 from seisproc_velocity.plugin import KERNELS
 from seisproc_velocity.sinc import BAND, operators
@@ -162,10 +162,10 @@ def test_order_sign_of_offset_and_batch_do_not_matter(run: Run) -> None:
 def test_velocity_between_cdps() -> None:
     table = Table({"cdp": [20, 20, 10], "time_ms": [0, 1000, 500], "rms_m_per_s": [2000, 3000, 1500]})
     times, cdp = np.array([0.0, 0.5, 2.0]), np.array([15, 5, 20, 15, 40])
-    rows, row = slowness_squared(table, times, cdp)
+    rows, row = slowness_squared(table, times, {"cdp": cdp})
     middle, last = [1750, 2000, 2250], [2000, 2500, 3000]
     np.testing.assert_allclose(rows[row] ** -0.5, [middle, [1500] * 3, last, middle, last])
-    rows, row = slowness_squared(table, times, cdp, "slowness_squared")
+    rows, row = slowness_squared(table, times, {"cdp": cdp}, "slowness_squared")
     np.testing.assert_allclose(rows[row[0]], (1500.0**-2 + np.array([2000.0, 2500, 3000]) ** -2) / 2)
 
 

@@ -75,8 +75,8 @@ class Channels:
         self._names = names
         self._bus: EventBus | None = None
 
-    def send(self, alert: Alert) -> None:
-        """Hand an alert to every channel, without waiting for any."""
+    def send(self, alert: Alert, *, but: str = "") -> None:
+        """Hand an alert to every channel `but` one, without waiting for any."""
         if self._bus is None:
             self._bus = EventBus()
             for name in self._names:
@@ -86,15 +86,18 @@ class Channels:
                     logger.warning("no alerts through '%s': %s: %s", name, type(error).__name__, error)
                     continue
                 self._bus.subscribe(_sender(name, channel))
-        self._bus.publish(alert)
+        self._bus.publish((alert, but))
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Wait until everything is sent; False when some channel has not come back in time."""
         return self._bus is None or self._bus.close(timeout_s=timeout_s)
 
 
-def _sender(name: str, channel: Channel) -> Callable[[Alert], None]:
-    def send(alert: Alert) -> None:
+def _sender(name: str, channel: Channel) -> Callable[[tuple[Alert, str]], None]:
+    def send(event: tuple[Alert, str]) -> None:
+        alert, but = event
+        if name == but:
+            return
         try:
             channel.send(alert)
         except (SeisprocError, OSError) as error:  # reasons for people; anything else is logged with its traceback

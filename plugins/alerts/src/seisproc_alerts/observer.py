@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 import time
@@ -10,12 +11,13 @@ from typing import Any
 
 from seisproc_alerts import log, settings
 from seisproc_alerts.channels import Channels
-from seisproc_alerts.rules import Remembered, Situation, fire
+from seisproc_alerts.rules import Alert, Remembered, Situation, fire
 from seisproc_alerts.settings import Settings
 from seisproc_alerts.watch import Watch
 from seisproc_alerts.workers import in_flight
 from seisproc_core.errors import SeisprocError
 from seisproc_core.jobs.events import JobChanged
+from seisproc_core.jobs.process import pid_of
 from seisproc_core.jobs.states import ACTIVE
 from seisproc_core.jobs.store import JobStore, Query
 from seisproc_core.plugins import Registry, registry
@@ -169,10 +171,16 @@ class _Look:
                 continue
             for alert in alerts:
                 if log.claim(alert, rule.cooldown_s, self._who):
-                    self._channels.send(alert)
+                    self._channels.send(alert, but=_told_anyhow(alert, situation))
 
     def close(self) -> None:
         self._channels.close()
+
+
+def _told_anyhow(alert: Alert, situation: Situation) -> str:
+    """``terminal`` for the failure of a job of this very command, which ends with that error; "" otherwise."""
+    mine = (job for job in situation.ended if job.id == alert.key and job.attached)
+    return "terminal" if alert.rule == "job-failed" and any(pid_of(job.driver) == os.getpid() for job in mine) else ""
 
 
 def _settings(known: Registry) -> Settings:

@@ -166,10 +166,14 @@ class SqliteStore:
             )
             return [job_of(*_split(row)) for row in rows]
 
-    def move(self, job_id: str, state: State, reason: str = "", **changes: Any) -> Job:
+    def move(self, job_id: str, state: State, reason: str = "", *, of: State | None = None, **changes: Any) -> Job:
         """Make a transition; on the disk when this returns, unless the engine only notes that it runs or seals."""
-        durable = state not in _NOT_DURABLE
-        return self._change(job_id, lambda job: job.moved(state, reason, **changes), durable=durable)
+
+        def change(job: Job) -> Job:
+            check_state(job, of)
+            return job.moved(state, reason, **changes)
+
+        return self._change(job_id, change, durable=state not in _NOT_DURABLE)
 
     def edit(self, job_id: str, *, of: State | None = None, **changes: Any) -> Job:
         """Change attributes without a transition; on the disk when this returns."""

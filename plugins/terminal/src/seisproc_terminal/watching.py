@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from seisproc_core.jobs.handle import in_flight
@@ -26,8 +27,16 @@ def local(at: float) -> str:
     return time.strftime("%F %T", time.localtime(at))
 
 
-def facts(job: Job) -> dict[str, Any]:
-    """What a list shows of a job; one whose process is gone is ``interrupted``."""
+def explained(store: JobStore) -> Callable[[str], str]:
+    """Why each queued job of a store waits."""
+    from seisproc_core.jobs.resources import this_machine
+    from seisproc_core.jobs.scheduler import explain
+
+    return explain(store.unfinished(), this_machine())
+
+
+def facts(job: Job, waits: Callable[[str], str] = lambda _: "") -> dict[str, Any]:
+    """What a list shows of a job; one whose process is gone is ``interrupted``. `waits` says why a queued one waits."""
     interrupted = is_interrupted(job.state, job.driver, attached=job.attached)
     done = min(job.done + in_flight(job), max(job.total - 1, 0)) if job.state in ACTIVE else job.done
     return {
@@ -40,16 +49,18 @@ def facts(job: Job) -> dict[str, Any]:
         "done": done,
         "total": job.total,
         "output": job.output,
-        "error": _why(job, interrupted),
+        "error": f"go on with: seisproc resume {job.output}" if interrupted and job.attached else job.error,
+        "why": _why(job, interrupted, waits),
     }
 
 
-def _why(job: Job, interrupted: bool) -> str:
+def _why(job: Job, interrupted: bool, waits: Callable[[str], str]) -> str:
     if interrupted and job.attached:
         return f"go on with: seisproc resume {job.output}"
     if interrupted:
         return "its process is gone; the next engine takes it up"
-    return job.error or ("" if job.finished or not job.events else job.events[-1].reason)
+    reason = "" if job.finished or not job.events else job.events[-1].reason
+    return job.error or (job.state == "queued" and waits(job.id)) or reason
 
 
 def watch(store: JobStore, limit: int, states: frozenset[State]) -> None:
@@ -60,7 +71,9 @@ def watch(store: JobStore, limit: int, states: frozenset[State]) -> None:
     with Live(console=Console(), auto_refresh=False, screen=False) as live:
         try:
             while True:
-                live.update(_table([facts(job) for job in store.find(Query(limit=limit, states=states))]), refresh=True)
+                waits = explained(store)
+                jobs = [facts(job, waits) for job in store.find(Query(limit=limit, states=states))]
+                live.update(_table(jobs), refresh=True)
                 time.sleep(_EVERY_S)
         except KeyboardInterrupt:
             return
@@ -78,7 +91,7 @@ def _table(jobs: list[dict[str, Any]]) -> Table:
         share = 100 * job["done"] / job["total"] if job["total"] else 0.0
         texts = [Text(output.clean(job[key])) for key in ("id", "since", "name", "state", "priority")]
         bar = ProgressBar(total=100, completed=share, width=24)
-        table.add_row(*texts, bar, f"{share:.0f}", Text(output.clean(job["error"])))
+        table.add_row(*texts, bar, f"{share:.0f}", Text(output.clean(job["why"])))
     return table
 
 
@@ -91,6 +104,6 @@ def follow_job(store: JobStore, job_id: str, *, as_json: bool) -> Job:
         handle = engine.follow(job_id)
         for progress in handle.progress():
             shown.update(progress)
-            if signals.first is not None:
+            if signals.first is not None or progress.state == "paused":
                 break
     return store.get(job_id)

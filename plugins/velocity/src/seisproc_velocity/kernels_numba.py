@@ -37,16 +37,29 @@ def _rate(row, i, x2, start, dt, su):  # type: ignore[no-untyped-def]
 
 
 @jit()
+def _stretched(row, i, x2, start, dt, lowest_rate, su):  # type: ignore[no-untyped-def]
+    """Whether _rate is below lowest_rate: squared where it can be, because roots and quotients are slow."""
+    if su or lowest_rate <= 0:
+        return _rate(row, i, x2, start, dt, su) < lowest_rate
+    t0 = start + i * dt
+    squared = t0 * t0 + x2 * row[i + 1]
+    if squared <= 0:
+        return lowest_rate > 1.0
+    moved = t0 + x2 * (row[i + 2] - row[i]) * (0.25 / dt)
+    return moved < 0 or moved * moved < lowest_rate * lowest_rate * squared
+
+
+@jit()
 def _mute(row, x2, start, dt, source, lowest_rate, scan_up, su):  # type: ignore[no-untyped-def]
     """First sample that survives the stretch mute."""
     n = len(row) - 2
     if scan_up:
         for i in range(n - 1, source - 1, -1):
-            if _rate(row, i, x2, start, dt, su) < lowest_rate:
+            if _stretched(row, i, x2, start, dt, lowest_rate, su):
                 return i if su else i + 1
         return source
     for i in range(source, n):
-        if _rate(row, i, x2, start, dt, su) >= lowest_rate:
+        if not _stretched(row, i, x2, start, dt, lowest_rate, su):
             return i
     return n
 
@@ -60,8 +73,11 @@ def _path(row, x2, start, dt, lowest_rate, scan_up, ramp, scale, su, position, g
         source += 1
     begin = _mute(row, x2, start, dt, source, lowest_rate, scan_up, su)
     gain[begin:] = 1.0
-    for i in range(begin, n):
-        position[i] = (_time(row, i, x2, start, dt) - start) * (1.0 / dt)
+    # Counted from 0, indices need no care of negative ones, and the loop is vectorised.
+    below, slowness_squared = position[begin:], row[begin + 1 : n + 1]
+    for k in range(n - begin):
+        t0 = start + (begin + k) * dt
+        below[k] = (math.sqrt(t0 * t0 + x2 * slowness_squared[k]) - start) * (1.0 / dt)
     if scale:
         for i in range(begin, n):
             gain[i] = _rate(row, i, x2, start, dt, su)
@@ -69,6 +85,16 @@ def _path(row, x2, start, dt, lowest_rate, scan_up, ramp, scale, su, position, g
         for k in range(min(ramp, n - begin)):
             gain[begin + k] *= (k + 1) / ramp
     return begin
+
+
+@jit()
+def _anisotropic(row, eta, x2, start, dt, delay):  # type: ignore[no-untyped-def]
+    """t^2 - t0^2 of a medium with eta, at one sample before the first to one after the last."""
+    for i in range(len(row)):
+        t0 = start + (i - 1) * dt
+        hyperbola = x2 * row[i]
+        far = t0 * t0 + (1 + 2 * eta[i]) * hyperbola
+        delay[i] = hyperbola - 2 * eta[i] * hyperbola * hyperbola / far if far > 0 else hyperbola
 
 
 @jit()
@@ -131,9 +157,12 @@ _dot8: Any = intrinsic(_dot8_code)
 def _locate(position, begin, end, where):  # type: ignore[no-untyped-def]
     """First tap (in the padded trace) and phase of every position, as one count of 1/512 samples."""
     highest = len(position) + 3.0
-    for i in range(begin, end):
-        inside = min(max(position[i], -5.0), highest)
-        where[i] = np.int32((inside + (PAD - BEFORE)) * PHASES + 0.5)
+    part, found = position[begin:end], where[begin:end]
+    for k in range(len(part)):
+        inside = part[k]
+        inside = inside if inside > -5.0 else -5.0
+        inside = inside if inside < highest else highest
+        found[k] = np.int32((inside + (PAD - BEFORE)) * PHASES + 0.5)
 
 
 @jit()
@@ -144,17 +173,18 @@ def _interpolate(padded, weights, where, gain, begin, end, out):  # type: ignore
 
 
 @jit(
-    "boolean(samples_in, indices, indices, values, indices, indices, table, float64, float64, table32, float64,"
-    " boolean, int64, boolean, boolean, boolean, samples_out, indices_out, indices_out, flag)"
+    "boolean(samples_in, indices, indices, values, indices, indices, table, table, float64, float64, table32,"
+    " float64, boolean, int64, boolean, boolean, boolean, samples_out, indices_out, indices_out, flag)"
 )
 def _nmo(  # type: ignore[no-untyped-def]
-    traces, first, end, offset, function, order, slowness_squared, start, dt, weights, lowest_rate, scan_up, ramp,
+    traces, first, end, offset, function, order, slowness_squared, eta, start, dt, weights, lowest_rate, scan_up, ramp,
     scale, inverse, su, out, new_first, new_end, flag,
 ):  # fmt: skip
     n = traces.shape[1]
     margin = TAPS / 2 if su else EDGE
     padded = np.zeros(n + 2 * PAD, np.float32)
     path, undone = np.empty(n, np.float64), np.empty(n, np.float64)
+    delay = np.empty(n + 2, np.float64)
     gain = np.empty(n, np.float32)
     where = np.empty(n, np.int32)
     flat_weights = weights.ravel()
@@ -168,6 +198,9 @@ def _nmo(  # type: ignore[no-untyped-def]
         if function[i] != last_function or offset[i] != last_offset:
             last_function, last_offset = function[i], offset[i]
             row, x2 = slowness_squared[last_function], last_offset * last_offset
+            if len(eta):
+                _anisotropic(row, eta[last_function], x2, start, dt, delay)
+                row, x2 = delay, 1.0
             begin, stop = _path(row, x2, start, dt, lowest_rate, scan_up, ramp, scale, su, path, gain), n
             if inverse:
                 begin, stop = _inverse(row, x2, start, dt, begin, scale, su, path, gain, undone)
@@ -206,7 +239,7 @@ def nmo(
     m = moveout
     order = np.lexsort((offset, function))
     done = _nmo(
-        traces, first, end, offset, function, order, m.slowness_squared, m.start_s, m.interval_s,
+        traces, first, end, offset, function, order, m.slowness_squared, m.eta, m.start_s, m.interval_s,
         m.weights, m.lowest_rate, m.scan_up, m.ramp, m.scale, m.inverse, m.su, out, new_first, new_end, flag,
     )  # fmt: skip
     if not done:

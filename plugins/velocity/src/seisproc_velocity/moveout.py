@@ -21,6 +21,8 @@ class Moveout:
     slowness_squared
         ``1/v^2`` at one sample before the first, every sample, and one after the last: float64
         ``(n_functions, n_samples + 2)``, s^2/m^2.
+    eta
+        Anellipticity at the same places and times, of the same shape; no rows where all is isotropic.
     start_s, interval_s
         The sample axis.
     weights
@@ -41,6 +43,7 @@ class Moveout:
     """
 
     slowness_squared: np.ndarray
+    eta: np.ndarray
     start_s: float
     interval_s: float
     weights: np.ndarray
@@ -64,15 +67,15 @@ def path(moveout: Moveout, function: int, offset: float) -> tuple[np.ndarray, np
     begin, end
         Output samples allowed by the stretch mute.
     """
-    row = moveout.slowness_squared[function]
-    n = len(row) - 2
+    delay = _delay_squared(moveout, function, offset)
+    n = len(delay) - 2
     dt = moveout.interval_s
     t0 = moveout.start_s + np.arange(n) * dt
-    t = np.sqrt(t0 * t0 + offset * offset * row[1:-1])
+    t = np.sqrt(t0 * t0 + delay[1:-1])
     if moveout.su:
         rate = np.diff(t, prepend=2 * t[0] - t[1] if n > 1 else t[0] - dt) / dt
     else:
-        half_gradient = offset * offset * (row[2:] - row[:-2]) / (4 * dt)
+        half_gradient = (delay[2:] - delay[:-2]) / (4 * dt)
         rate = np.divide(t0 + half_gradient, t, out=np.ones(n), where=t > 0)
     source = min(n, int(np.sum(t0 < -EDGE * dt)))
     begin = _mute(rate, source, moveout)
@@ -84,6 +87,18 @@ def path(moveout: Moveout, function: int, offset: float) -> tuple[np.ndarray, np
         length = min(moveout.ramp, n - begin)
         gain[begin : begin + length] *= np.arange(1, length + 1) / moveout.ramp
     return position, gain.astype(np.float32), begin, n
+
+
+def _delay_squared(moveout: Moveout, function: int, offset: float) -> np.ndarray:
+    """``t^2 - t0^2`` at one sample before the first, every sample, and one after the last, s^2."""
+    hyperbola: np.ndarray = offset * offset * moveout.slowness_squared[function]
+    if not len(moveout.eta):
+        return hyperbola
+    eta = moveout.eta[function]
+    t0 = moveout.start_s + np.arange(-1, len(eta) - 1) * moveout.interval_s
+    far = t0 * t0 + (1 + 2 * eta) * hyperbola
+    nearer: np.ndarray = hyperbola - np.divide(2 * eta * hyperbola**2, far, out=np.zeros(len(eta)), where=far > 0)
+    return nearer
 
 
 def _mute(rate: np.ndarray, source: int, moveout: Moveout) -> int:

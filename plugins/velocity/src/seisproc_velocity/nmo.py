@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import attrs
@@ -14,7 +15,7 @@ from seisproc_core.errors import UsageError
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_velocity.functions import Lateral, knots, slowness_squared
+from seisproc_velocity.fields import KEYS, Field, Lateral, Outside, field_of, functions_at, slowness_squared
 from seisproc_velocity.moveout import Moveout
 from seisproc_velocity.sinc import Interpolation, operators
 
@@ -35,19 +36,30 @@ class Nmo(Processor):
     Amplitudes are kept as they are, as AVO and peak amplitudes need it; ``scale_stretch`` multiplies by ``dt/dt0``,
     which keeps the area under a wavelet and so the spectral level of low frequencies in the stack.
 
+    With ``eta`` the moveout is that of a transversely isotropic medium with a vertical axis (Alkhalifah and Tsvankin,
+    Geophysics 60, 1995), good to about twice the depth: with u = x^2/v^2,
+    ``t^2 = t0^2 + u - 2 eta u^2 / (t0^2 + (1 + 2 eta) u)``; eta and v belong to the same t0, eta is linear between
+    knots and positions.
+
     ``inverse`` moves samples back; what the mute took stays zero, tapers are not undone. NMO then its inverse
     reproduces live samples below 0.6 of Nyquist within 1 % rms.
 
-    Do not use it on data with frequencies above 0.6 of Nyquist (resample first), for long offsets where reflections are
-    not hyperbolic (x > about 1.5 x depth), or before static corrections.
+    Do not use it on data with frequencies above 0.6 of Nyquist (resample first), without ``eta`` for long offsets where
+    reflections are not hyperbolic (x > about 1.5 x depth), or before static corrections.
     """
 
     velocity: Table = param(
-        help="rms velocity at zero-offset times, per CDP or for all traces",
+        help="rms velocity at zero-offset times: for all traces, per cdp, or per inline and crossline",
         columns=("time_ms", "rms_m_per_s"),
-        keys=("cdp",),
+        keys=KEYS,
     )
-    lateral: Lateral = param("velocity", help="what is interpolated linearly between CDPs; constant outside them")
+    lateral: Lateral = param("velocity", help="what is interpolated linearly between the positions of functions")
+    outside: Outside = param(
+        "constant", help="beyond the first and last position: the nearest function, or refuse such traces"
+    )
+    eta: Table | None = param(
+        None, help="anellipticity at zero-offset times, for VTI media", columns=("time_ms", "eta"), keys=KEYS
+    )
     max_stretch_percent: float = param(50.0, help="mute samples stretched more than this", unit="%", minimum=0)
     mute_scan: Literal["down", "up"] = param(
         "down", help="end the mute at the shallowest sample that is not overstretched, or below the deepest that is"
@@ -63,15 +75,32 @@ class Nmo(Processor):
     )
 
     def check(self, layout: Layout) -> None:
-        try:
-            knots(self.velocity)
-        except UsageError as error:
-            raise self.bad("velocity", str(error)) from error
+        for name, quantity, table in (("velocity", "rms_m_per_s", self.velocity), ("eta", "eta", self.eta)):
+            if table is not None:
+                self._check_table(name, quantity, table, layout)
         layout.headers.column("offset")
-        if "cdp" in self.velocity:
-            layout.headers.column("cdp")
         if layout.sampling.domain != "time":
             raise self.bad("velocity", f"needs traces in time, these are in {layout.sampling.domain}")
+
+    # The work of these is done once for all batches.
+    @functools.cached_property
+    def _velocity_field(self) -> Field:
+        return field_of(self.velocity)
+
+    @functools.cached_property
+    def _eta_field(self) -> Field | None:
+        return None if self.eta is None else field_of(self.eta, "eta")
+
+    def _check_table(self, name: str, quantity: str, table: Table, layout: Layout) -> None:
+        for key in KEYS:
+            if key in table:
+                layout.headers.column(key)
+        try:
+            field = field_of(table, quantity)
+            if self.outside == "error":
+                functions_at(field, np.zeros(1), layout.headers, outside="error")
+        except UsageError as error:
+            raise self.bad(name, str(error)) from error
 
     def plan(self, layout: Layout) -> Layout:
         if LIVE_FIRST in layout.headers:
@@ -89,10 +118,17 @@ class Nmo(Processor):
     def _moveout(self, batch: Gather) -> tuple[Moveout, np.ndarray]:
         sampling = batch.sampling
         around = sampling.start_s + np.arange(-1, sampling.count + 1) * sampling.interval_s
-        cdp = batch.headers["cdp"] if "cdp" in self.velocity else None
-        rows, function = slowness_squared(self.velocity, around, cdp, self.lateral)
+        rows, function = slowness_squared(self._velocity_field, around, batch.headers, self.lateral, self.outside)
+        function = np.broadcast_to(function, batch.n_traces)
+        eta = np.zeros((0, 0))
+        if self._eta_field is not None:
+            eta, own = functions_at(self._eta_field, around, batch.headers, outside=self.outside)
+            both = np.stack([function, np.broadcast_to(own, batch.n_traces)])
+            pairs, function = np.unique(both, axis=1, return_inverse=True)
+            rows, eta = rows[pairs[0]], eta[pairs[1]]
         moveout = Moveout(
             slowness_squared=rows,
+            eta=eta,
             start_s=sampling.start_s,
             interval_s=sampling.interval_s,
             weights=operators(self.interpolation),
@@ -103,4 +139,4 @@ class Nmo(Processor):
             inverse=self.inverse,
             su=self.mode == "su",
         )
-        return moveout, np.broadcast_to(function, batch.n_traces).astype(np.int64)
+        return moveout, function.reshape(-1).astype(np.int64)

@@ -57,24 +57,50 @@ class Stack(Processor):
         return layout.one_trace_per_gather(_combined(layout, none, none, none))
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        first, end = batch.live_window
-        n_out = int(np.count_nonzero(np.diff(batch.gather_starts)))
-        out = context.empty((n_out, batch.n_samples))
+        out = context.empty((int(np.count_nonzero(np.diff(batch.gather_starts))), batch.n_samples))
         if self.method == "median":
-            fold = _medians(batch, first, end, out, context)
+            measured = _of_fold(_medians(batch, *batch.live_window, out, context))
         else:
             weight = np.ones(batch.n_traces) if self.weight is None else batch.headers[self.weight].astype(np.float64)
-            total, weights, fold = context.kernel("stack")(
-                batch.traces, first, end, weight, batch.gather_starts, context.flag
+            measured = summed(
+                batch.traces, *batch.live_window, weight, batch.gather_starts, self.normalise_power, out, context
             )
-            with np.errstate(divide="ignore", invalid="ignore"):
-                np.divide(total, weights**self.normalise_power, out=out, casting="same_kind")
-            out[fold == 0] = 0
-        top = fold.max(axis=1, initial=0)
-        live_first = np.where(top > 0, np.argmax(fold > 0, axis=1), 0)
-        live_end = np.where(top > 0, batch.n_samples - np.argmax(fold[:, ::-1] > 0, axis=1), 0)
-        planned = batch.layout.one_trace_per_gather(_combined(batch.layout, top, live_first, live_end))
+        planned = batch.layout.one_trace_per_gather(_combined(batch.layout, *measured))
         return Gather(headers=planned.headers, sampling=batch.sampling, gather_starts=planned.gather_starts, traces=out)
+
+
+def summed(
+    traces: np.ndarray,
+    first: np.ndarray,
+    end: np.ndarray,
+    weight: np.ndarray,
+    gather_starts: np.ndarray,
+    normalise_power: float,
+    out: np.ndarray,
+    context: Context,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Stack every non-empty gather into a row of `out`, with the kernel ``stack``.
+
+    Parameters are those of `stack_sums` and `Stack`.
+
+    Returns
+    -------
+    fold, first, end
+        Largest fold over time and live window of each row, int64.
+    """
+    total, weights, fold = context.kernel("stack")(traces, first, end, weight, gather_starts, context.flag)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.divide(total, weights**normalise_power, out=out, casting="same_kind")
+    out[fold == 0] = 0
+    return _of_fold(fold)
+
+
+def _of_fold(fold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Largest fold, first sample with fold and one past the last, of each row."""
+    top = fold.max(axis=1, initial=0)
+    first = np.where(top > 0, np.argmax(fold > 0, axis=1), 0)
+    end = np.where(top > 0, fold.shape[1] - np.argmax(fold[:, ::-1] > 0, axis=1), 0)
+    return top, first, end
 
 
 def _combined(layout: Layout, fold: np.ndarray, live_first: np.ndarray, live_end: np.ndarray) -> Headers:

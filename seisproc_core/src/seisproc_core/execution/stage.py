@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import attrs
@@ -55,6 +56,7 @@ class StageRunner:
             What the sink wants written, input traces read, output traces made.
         """
         self.control.begin(slot, segment)
+        began = time.thread_time_ns()
         first, end = self.plan.segment(segment)
         parts, traces_in = [], 0
         for batch in self.batches(first, end):
@@ -64,7 +66,9 @@ class StageRunner:
             traces_in += count
             self.control.beat(slot, count, bytes_in=4 * self.source.sampling.count * count)
         rows = self._assemble(parts)
-        return self.sink.encode(first, rows), traces_in, rows.n_traces
+        pieces = self.sink.encode(first, rows)
+        self.control.spent(slot, time.thread_time_ns() - began)
+        return pieces, traces_in, rows.n_traces
 
     def batches(self, first: int, end: int) -> Iterator[tuple[int, int]]:
         """Ranges of gathers that cover output rows ``[first, end)``, each about 8 MiB of input or one gather."""

@@ -63,7 +63,10 @@ class Attempt:
         with contextlib.suppress(SeisprocError):  # onlookers want to know the total; the journal counts
             self._store.report(job.id, run.committed, run.total)
         run.execute(self._executor, job.workers, job.threads)
-        self._store.move(job.id, State.SEALING)
+        try:
+            self._store.move(job.id, State.SEALING)
+        except IllegalTransition as late:  # it was told to stop when there was no segment left to stop
+            raise Cancelled from late
         result = run.seal()
         # The output is there: a store that fails from here on cannot take it back.
         try:

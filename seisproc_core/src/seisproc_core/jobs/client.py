@@ -68,7 +68,7 @@ def pause(store: JobStore, job_id: str) -> Job:
     def step(job: Job) -> Job:
         job = recover(store, job)
         if job.state is State.QUEUED:
-            return store.move(job.id, State.PAUSED, "held back")
+            return store.move(job.id, State.PAUSED, "held back", of=State.QUEUED)
         if job.state is State.RUNNING:
             job = store.move(job.id, State.PAUSING)
             raise_command(job, PAUSE)
@@ -91,7 +91,7 @@ def resume(store: JobStore, job_id: str) -> Job:
     def step(job: Job) -> Job:
         job = recover(store, job)
         if job.state is State.PAUSED:
-            return store.move(job.id, State.QUEUED, "resumed")
+            return store.move(job.id, State.QUEUED, "resumed", of=State.PAUSED)
         if job.state in (State.QUEUED, State.RUNNING):
             return job
         hint = {State.PAUSING: ": try again when it is paused", State.FAILED: f": seisproc jobs retry {job.id}"}

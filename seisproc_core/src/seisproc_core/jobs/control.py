@@ -6,13 +6,13 @@ is the engine's; the first byte of its field 0 is the command. Every other slot 
 ===== ==============================================================================================
 field holds
 ===== ==============================================================================================
-0     nothing
+0     the largest resident memory of the worker's process, bytes
 1     input traces done in the segment under way; kernels may add to it, see `Control.progress`
 2     the segment under way plus one; 0: none
 3     the last sign of life, nanoseconds of the system's monotonic clock
 4     process id; 0: the slot has no worker
 5, 6  bytes read and bytes written by all workers this slot has had: these only grow
-7     nothing
+7     CPU time of all workers this slot has had, nanoseconds, in the threads that run segments; only grows
 ===== ==============================================================================================
 
 A slot has one writer at a time, and a reader takes numbers as they are: they may be of different moments, and whoever
@@ -25,6 +25,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import resource
+import sys
 import time
 from pathlib import Path
 
@@ -36,7 +38,7 @@ from seisproc_core.errors import Cancelled, StorageError, UsageError
 RUN, PAUSE, CANCEL = 0, 1, 2
 SLOTS = 256
 _SLOT = 64
-_TRACES, _SEGMENT, _BEAT, _PID, _BYTES_IN, _BYTES_OUT = 1, 2, 3, 4, 5, 6
+_PEAK, _TRACES, _SEGMENT, _BEAT, _PID, _BYTES_IN, _BYTES_OUT, _CPU = range(8)
 _MOST = 1 << 62  # counters beyond are no counts
 
 
@@ -130,6 +132,13 @@ class Control:
         counters[_BYTES_OUT] += bytes_out
         counters[_BEAT] = time.monotonic_ns()
 
+    def spent(self, slot: int, cpu_ns: int) -> None:
+        """Worker: a segment took so much CPU time; its process's peak of memory is noted, too."""
+        counters = self._counters[slot]
+        counters[_CPU] += cpu_ns
+        unit = 1 if sys.platform == "darwin" else 1024
+        counters[_PEAK] = max(counters[_PEAK], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
     def vacate(self, slot: int) -> None:
         """Executor: the worker of this slot has ended, and what it had half done does not count."""
         self._counters[slot, [_TRACES, _SEGMENT, _PID]] = 0
@@ -161,6 +170,10 @@ class Control:
     def traffic(self) -> tuple[int, int]:
         """Bytes read and bytes written since the attempt began, by all workers together."""
         return sum(self._counts(_BYTES_IN)), sum(self._counts(_BYTES_OUT))
+
+    def usage(self) -> tuple[float, int]:
+        """CPU seconds of all workers together, and the largest memory of a worker's process in bytes."""
+        return sum(self._counts(_CPU)) / 1e9, max(self._counts(_PEAK))
 
     def _counts(self, field: int) -> list[int]:
         counts: list[int] = self._counters[1:, field].clip(0, _MOST).tolist()  # sums of these are exact in Python

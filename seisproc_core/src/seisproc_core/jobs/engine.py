@@ -137,16 +137,17 @@ class Engine:
             after=tuple(other if isinstance(other, str) else other.id for other in after),
         )
         self._refuse_if_closed()
-        job = new_job(flow, request, self.registry)
+        job = new_job(flow, request, self.registry, self.capacity)
         if check and not request.after:
-            return self._hold(prepare(flow, job, self.store, self.registry, self.capacity))
+            since = self._supervisor.noticed
+            return self._hold(prepare(flow, job, self.store, self.registry, self.capacity), since)
         return self._hold_unplanned([(flow, job)])[0]
 
     def submit_all(self, flows: Iterable[Flow], *, detach: bool = False, priority: int = 5) -> list[JobHandle]:
         """Queue many flows at once, all or none; they are planned when they start."""
         self._refuse_if_closed()
         request = self._request(detach=detach, priority=priority, executor=self._executor)
-        return self._hold_unplanned([(flow, new_job(flow, request, self.registry)) for flow in flows])
+        return self._hold_unplanned([(flow, new_job(flow, request, self.registry, self.capacity)) for flow in flows])
 
     def resume(
         self, target: Path, *, executor: str | None = None, trust: bool = False, detach: bool = False
@@ -174,6 +175,7 @@ class Engine:
             The input or a plugin's version changed since the output was begun.
         """
         self._refuse_if_closed()
+        since = self._supervisor.noticed
         target = Path(os.path.abspath(target))
         holder = self.store.holder(str(target))
         if holder is not None and not holder.attached and holder.state in (State.QUEUED, State.PAUSED):
@@ -181,7 +183,7 @@ class Engine:
             return self.follow(holder.id)
         request = self._request(executor=executor or self._executor, detach=detach)
         prepared = prepare_resume(target, request, self.store, self.registry, self.capacity, trust=trust)
-        return None if prepared is None else self._hold(prepared)
+        return None if prepared is None else self._hold(prepared, since)
 
     def retry(self, job_id: str, *, detach: bool = False) -> JobHandle:
         """Repeat a job that failed or was cancelled, as a new job that goes on with what it left.
@@ -206,15 +208,15 @@ class Engine:
             detach=detach,
             retry_of=old.id,
         )
-        flow = Flow.from_json(old.config)
-        return self._hold(
-            prepare(flow, new_job(flow, request, self.registry), self.store, self.registry, self.capacity)
-        )
+        flow, since = Flow.from_json(old.config), self._supervisor.noticed
+        job = new_job(flow, request, self.registry, self.capacity)
+        return self._hold(prepare(flow, job, self.store, self.registry, self.capacity), since)
 
     # -- other jobs
 
     def follow(self, job_id: str) -> JobHandle:
         """A job that any process runs, as if it had been submitted here; it ends when the store says so."""
+        since = self._supervisor.noticed
         job = self.store.get(job_id)
         handle = self._supervisor.find(job.id) or JobHandle(job.id, self, None, own=False)
         if job.finished:
@@ -222,18 +224,18 @@ class Engine:
             return handle
         if not job.attached:
             service.ensure_leader(self.store)
-        self._supervisor.look_after([handle])
+        self._supervisor.look_after([handle], since)
         return handle
 
     def adopt(self, job_id: str) -> JobHandle:
         """Run a detached job in this process, which the leader started for it."""
-        deadline = time.monotonic() + service.START_S
+        deadline, since = time.monotonic() + service.START_S, self._supervisor.noticed
         while (job := self.store.get(job_id)).driver != self._me:
             if job.state is not State.RUNNING or time.monotonic() > deadline:
                 raise UsageError(f"job {job.id} is {job.state} and not for this process")
             time.sleep(0.002)
         handle = JobHandle(job.id, self, None)
-        self._supervisor.look_after([handle])
+        self._supervisor.look_after([handle], since)
         self._supervisor.start(handle)
         return handle
 
@@ -276,26 +278,27 @@ class Engine:
         if self._supervisor.closing:
             raise UsageError("the engine is closed")
 
-    def _hold(self, prepared: Prepared) -> JobHandle:
-        """The handle of a job that was planned and stored."""
+    def _hold(self, prepared: Prepared, since: int) -> JobHandle:
+        """The handle of a job that was planned and stored; `since`: see `Supervisor.look_after`."""
         if not prepared.job.attached and prepared.result is None:
             service.ensure_leader(self.store)
             handle = JobHandle(prepared.job.id, self, None, prepared.notes, own=False)
         else:
             handle = JobHandle(prepared.job.id, self, prepared, prepared.notes)
         if not handle.ended:
-            self._supervisor.look_after([handle])
+            self._supervisor.look_after([handle], since)
         return handle
 
     def _hold_unplanned(self, made: list[tuple[Flow, Job]]) -> list[JobHandle]:
         jobs = [job for _, job in made]
+        since = self._supervisor.noticed
         self.store.add(*jobs)
         handles = [JobHandle(job.id, self, None, own=job.attached) for job in jobs]
         if all(job.attached for job in jobs):
             self._supervisor.flows |= {job.id: flow for flow, job in made}
         else:
             service.ensure_leader(self.store)
-        self._supervisor.look_after(handles)
+        self._supervisor.look_after(handles, since)
         return handles
 
     def _changed(self, job: Job) -> Job:

@@ -124,7 +124,7 @@ class Leader:
         if job is None:
             raise UsageError(f"job {job_id} is no longer there")
         if job.attached:
-            if lives(job.driver):
+            if job.driver == self._me or lives(job.driver):
                 self._store.move(job_id, State.RUNNING)
             else:
                 recover(self._store, self._store.get(job_id))

@@ -79,7 +79,7 @@ class Prepared:
             self.lock.release(remove=not WorkFolder.find(Path(self.job.output)))
 
 
-def new_job(flow: Flow, request: Request, known: Registry) -> Job:
+def new_job(flow: Flow, request: Request, known: Registry, capacity: Resources) -> Job:
     """The job of a request, before anything is known of its data."""
     client.check_priority(request.priority)
     in_memory = flow.sink.storage == "memory"
@@ -100,7 +100,7 @@ def new_job(flow: Flow, request: Request, known: Registry) -> Job:
         executor=executor,
         workers=workers,
         threads=request.threads,
-        resources=Resources(workers * request.threads, workers * WORKER_BYTES, request.gpus),
+        resources=Resources(min(workers * request.threads, capacity.cpus), workers * WORKER_BYTES, request.gpus),
         after=request.after,
         options=chosen,
         driver="" if request.detach else request.driver,

@@ -231,9 +231,9 @@ class NothingToRun:
 
 
 def used(control: Control) -> dict[str, Any]:
-    """Bytes read and written by the workers, for history."""
-    bytes_in, bytes_out = control.traffic()
-    return {"bytes_in": bytes_in, "bytes_out": bytes_out}
+    """What the workers read, wrote and used, for history."""
+    (bytes_in, bytes_out), (cpu_s, peak_memory) = control.traffic(), control.usage()
+    return {"bytes_in": bytes_in, "bytes_out": bytes_out, "cpu_s": round(cpu_s, 3), "peak_memory": peak_memory}
 
 
 def preload_modules(stages: Sequence[StagePlan], registry: Registry) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -14,7 +14,7 @@ from seisproc_core.jobs.resources import Ledger, Resources
 from seisproc_core.jobs.states import ACTIVE, FINAL, State
 from seisproc_core.jobs.store import Outline
 
-__all__ = ["Action", "Cancel", "Fail", "Policy", "Scheduler", "Start", "Statistics", "by_priority", "fifo"]
+__all__ = ["Action", "Cancel", "Fail", "Policy", "Scheduler", "Start", "Statistics", "by_priority", "explain", "fifo"]
 
 
 @attrs.frozen
@@ -109,8 +109,8 @@ class Scheduler:
         return self._ledger.held
 
     def unknown(self) -> list[str]:
-        """Jobs that others come after and of which nothing was heard. Those count as completed at the next `decide`: an
-        engine that begins with unfinished jobs only must first look these up, lest a child of a failed job starts."""
+        """Jobs that others come after and of which nothing was heard: they ended before this scheduler was made, or
+        were purged. Look them up in the store before each `decide`, which takes those that are left for completed."""
         return self._graph.unknown()
 
     def update(self, outline: Outline, now: float) -> None:
@@ -264,6 +264,16 @@ class Scheduler:
         if chosen is not None and not chosen.resources.within(_beside(self.free, head.resources)):
             self._overtaken[head.id] = overtaken
         return chosen
+
+
+def explain(outlines: Iterable[Outline], capacity: Resources) -> Callable[[str], str]:
+    """Why each queued job of a store waits, for processes that do not lead it: `Scheduler.waiting` from the unfinished
+    jobs."""
+    scheduler = Scheduler(capacity)
+    for outline in outlines:
+        scheduler.update(outline, 0.0)
+    scheduler.decide(0.0)
+    return scheduler.waiting
 
 
 def _beside(free: Resources, reserved: Resources) -> Resources:

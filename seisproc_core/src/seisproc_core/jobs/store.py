@@ -104,8 +104,9 @@ class JobStore(Protocol):
         """The jobs that match, newest submission first."""
         ...
 
-    def move(self, job_id: str, state: State, reason: str = "", **changes: Any) -> Job:
-        """Make a transition (compare-and-set: `IllegalTransition` if the job's present state has no such edge).
+    def move(self, job_id: str, state: State, reason: str = "", *, of: State | None = None, **changes: Any) -> Job:
+        """Make a transition (compare-and-set: `IllegalTransition` if the job's present state has no such edge, or is
+        not `of` where that is given).
         Durable when it returns if `state` is final or asked for by a user; others must survive the process only."""
         ...
 
@@ -173,13 +174,14 @@ class MemoryStore:
     def add(self, *jobs: Job) -> None:
         with self._lock:
             new = {job.id for job in jobs}
+            known = new | self._jobs.keys() if any(job.after for job in jobs) else new
             if len(new) < len(jobs) or not new.isdisjoint(self._jobs):
                 raise UsageError("there is a job with this id already")
             for job in jobs:
                 other = self.holder(job.output)
                 if other is not None:
                     raise busy(job.output, other)
-                check_parents(job, new | self._jobs.keys())
+                check_parents(job, known)
             outputs = [job.output for job in jobs if job.output]
             if len(set(outputs)) < len(outputs):
                 raise OutputBusy("two of these jobs have the same output")
@@ -199,8 +201,12 @@ class MemoryStore:
         end = None if query.limit is None else query.offset + query.limit
         return found[query.offset : end]
 
-    def move(self, job_id: str, state: State, reason: str = "", **changes: Any) -> Job:
-        return self._change(job_id, lambda job: job.moved(state, reason, **changes))
+    def move(self, job_id: str, state: State, reason: str = "", *, of: State | None = None, **changes: Any) -> Job:
+        def change(job: Job) -> Job:
+            check_state(job, of)
+            return job.moved(state, reason, **changes)
+
+        return self._change(job_id, change)
 
     def edit(self, job_id: str, *, of: State | None = None, **changes: Any) -> Job:
         def change(job: Job) -> Job:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from seisproc_core.errors import SeisprocError, StorageError
+from seisproc_core.errors import Cancelled, SeisprocError, StorageError
 from seisproc_core.execution.executor import Executor
 from seisproc_core.jobs import service
 from seisproc_core.jobs.attempt import Attempt, note_failure
@@ -20,9 +20,11 @@ from seisproc_core.jobs.control import CANCEL, PAUSE
 from seisproc_core.jobs.events import EventBus, JobChanged, JobProgress, start_observers
 from seisproc_core.jobs.handle import JobHandle
 from seisproc_core.jobs.leader import Leader
+from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.prepare import prepare_stored
 from seisproc_core.jobs.process import identity
 from seisproc_core.jobs.resources import Resources
+from seisproc_core.jobs.scheduler import explain
 from seisproc_core.jobs.states import FINAL, State
 from seisproc_core.jobs.store import JobStore, Outline
 from seisproc_core.plugins import Registry
@@ -32,7 +34,9 @@ LOOK_EVERY_S = 0.01  # at a shared store, while there is something to wait for
 TELL_EVERY_S = 0.002  # progress, where somebody wants to hear of it
 LEAD_EVERY_S = 0.1  # look whether somebody leads
 OBSERVE_AFTER_S = 1.0  # a foreground job that is over sooner needs no alerts
+EXPLAIN_EVERY_S = 1.0  # to those who wait, why, where another process leads
 IDLE_S = 1.0  # a process that only leads stays so long without work
+_UNDER_WAY = (State.RUNNING, State.PAUSING, State.CANCELLING)  # states that only an attempt leaves
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +56,20 @@ class Supervisor:
         self._store, self._registry, self._events, self._capacity = store, registry, events, capacity
         self._me = identity()
         self._handles: dict[str, JobHandle] = {}
+        self._attempts: dict[str, JobHandle] = {}  # under way in this process
+        self._given_up: set[str] = set()  # jobs of this process that failed without the store's knowledge
         self._executors: dict[str, Executor] = {}
         self._leader: Leader | None = None
         self._leads_since = 0.0
+        self._explained: Callable[[str], str] | None = None
+        self._explained_at = 0.0
         self._looked_for_leader = float("-inf")
         self._idle_since: float | None = None
         self._serving = False
         self._close_observers: Callable[[], None] | None = None
         self._told: dict[str, int] = {}  # progress published
         self._version = -1  # of the store, as far as it was noticed; -1: not at all
+        self._published = -1  # likewise, as far as it was told
         self._changed = threading.Condition()
         self._news = False
         self._thread: threading.Thread | None = None
@@ -68,10 +77,22 @@ class Supervisor:
     def find(self, job_id: str) -> JobHandle | None:
         return self._handles.get(job_id)
 
-    def look_after(self, handles: Sequence[JobHandle]) -> None:
-        """Jobs of this process, or such that are to be followed."""
+    @property
+    def noticed(self) -> int:
+        """The version of the store up to which changes were noticed."""
+        return self._version
+
+    def look_after(self, handles: Sequence[JobHandle], since: int) -> None:
+        """Jobs of this process, or such that are to be followed.
+
+        Parameters
+        ----------
+        since
+            What `noticed` was before the jobs were stored, or looked at: what became of them meanwhile counts.
+        """
         with self._changed:
             self._handles |= {handle.id: handle for handle in handles}
+            self._version = min(self._version, since)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._tend, name="seisproc-engine", daemon=True)
                 self._thread.start()
@@ -92,9 +113,14 @@ class Supervisor:
         self.nudge()
 
     def why_waiting(self, job_id: str) -> str:
-        """What a queued job waits for; "" when this process does not lead, or it waits for nothing."""
+        """What a queued job waits for; "" when it waits for nothing."""
         leader = self._leader
-        return leader.waiting(job_id) if leader is not None else ""
+        if leader is not None:
+            return leader.waiting(job_id)
+        now = time.monotonic()
+        if self._explained is None or now - self._explained_at > EXPLAIN_EVERY_S:
+            self._explained, self._explained_at = explain(self._store.unfinished(), self._capacity), now
+        return self._explained(job_id)
 
     def close(self, *, cancel: bool) -> None:
         """Wait for the end of this process's jobs (or cancel them), then stop."""
@@ -140,6 +166,8 @@ class Supervisor:
                 logger.exception("the engine met an error of its own")
                 time.sleep(0.5)
             self._wait()
+        with contextlib.suppress(SeisprocError):
+            self._look()  # subscribers hear of the end of the last job, too
         self._stop_leading()
 
     def _done(self) -> bool:
@@ -207,8 +235,10 @@ class Supervisor:
         """See how everything stands, instead of what changed."""
         unfinished = self._store.unfinished()
         self._version = max([self._version, 0, *(outline.version for outline in unfinished)])
-        for outline in unfinished:
-            self._notice(outline)
+        if self._leader is not None:
+            self._leader.note(unfinished)
+        for outline in sorted(unfinished, key=lambda outline: outline.version):
+            self._pass_on(outline, self._notice(outline))
         waiting = self._handles.keys() - {outline.id for outline in unfinished}
         for handle in [self._handles[job_id] for job_id in waiting]:
             if self._store.get(handle.id).finished and not handle.running:
@@ -220,30 +250,34 @@ class Supervisor:
         outlines = self._store.changes(self._version)
         if not outlines:
             return
-        self._version = outlines[-1].version
+        self._version = outlines[-1].version  # first: whoever joins from here on has it read again
         if self._leader is not None:
             self._leader.note(outlines)
         for outline in outlines:
             known = self._notice(outline)
-            if self._events.heard and (known or self._leader is not None):
-                self._events.publish(JobChanged(self._store.get(outline.id), time.time()))
+            self._pass_on(outline, known or self._leader is not None)
+
+    def _pass_on(self, outline: Outline, concerned: bool) -> None:
+        """Publish a change, once, if it concerns this process."""
+        if self._events.heard and outline.version > self._published and (concerned or outline.driver == self._me):
+            self._events.publish(JobChanged(self._store.get(outline.id), time.time()))
+        self._published = max(self._published, outline.version)
 
     def _notice(self, outline: Outline) -> bool:
         """A job changed; whether it is one of those looked after."""
         handle = self._handles.get(outline.id)
-        its_turn = outline.state is State.RUNNING and outline.attached and outline.driver == self._me
-        if handle is None:
-            if its_turn:
-                self._store.move(outline.id, State.FAILED, "its process had given it up", error="given up")
-            return False
         if outline.state in FINAL:
-            if not handle.running:
+            self._given_up.discard(outline.id)
+            if handle is not None and not handle.running:
                 self._finish(handle)
-        elif its_turn:
-            self.start(handle)
-        else:
+        elif outline.id in self._given_up:
+            if outline.state is State.RUNNING:
+                self._store.move(outline.id, State.FAILED, "its process had given it up", error="given up")
+        elif handle is not None:
             self._obey(handle, outline.state)
-        return True
+            if outline.state in _UNDER_WAY and outline.attached and outline.driver == self._me:
+                self.start(handle)
+        return handle is not None
 
     def _obey(self, handle: JobHandle, state: State) -> None:
         """Pass a command on to the workers; the one who gave it may have come too early for the control file."""
@@ -258,8 +292,8 @@ class Supervisor:
                 self._close_observers = start_observers(self._events, self._store, self._registry)
         if not self._events.heard:
             return
-        for handle in list(self._handles.values()):
-            if handle.running and handle.prepared is not None:
+        for handle in list(self._attempts.values()):
+            if handle.prepared is not None:
                 run = handle.prepared.run
                 done = min(run.committed + run.control.in_flight(), run.total - 1)
                 if done > self._told.get(handle.id, -1):
@@ -284,8 +318,15 @@ class Supervisor:
             if handle.prepared is not None:
                 with contextlib.suppress(Exception):
                     handle.prepared.release()
+            if not self._knows_the_end(handle.id):
+                self._given_up.add(handle.id)
             handle.end(error=error)
             self._forget(handle)
+
+    def _knows_the_end(self, job_id: str) -> bool:
+        with contextlib.suppress(SeisprocError):
+            return self._store.get(job_id).finished
+        return False
 
     def _forget(self, handle: JobHandle) -> None:
         with self._changed:
@@ -302,23 +343,29 @@ class Supervisor:
             if handle.running or handle.ended:
                 return
             handle.running = True
+            self._attempts[handle.id] = handle
         threading.Thread(target=self._attempt, args=(handle,), name=f"seisproc-job-{handle.id}", daemon=True).start()
 
     def _attempt(self, handle: JobHandle) -> None:
         """In a thread of its own: prepare the job if need be, run it, see what became of it."""
         try:
-            self._make_ready(handle)
-            if not handle.ended:
-                executor = self._executor_of(handle.job.executor)
-                Attempt(handle, self._store, executor).run()
+            job = handle.job  # news may be old: by now it may have been told to stop, or stand in the queue again
+            if job.state in (State.PAUSING, State.CANCELLING):
+                raise Cancelled
+            if job.state is State.RUNNING:
+                self._make_ready(handle, job)
+                if not handle.ended:
+                    Attempt(handle, self._store, self._executor_of(job.executor)).run()
         except BaseException as problem:
             self._fail(handle, problem)
-        handle.running = False
+        with self._changed:
+            handle.running = False
+            self._attempts.pop(handle.id, None)
         self._after_attempt(handle)
 
-    def _make_ready(self, handle: JobHandle) -> None:
+    def _make_ready(self, handle: JobHandle, job: Job) -> None:
         if handle.prepared is None:
-            handle.prepared = prepare_stored(handle.job, self.flows.get(handle.id), self._store, self._registry)
+            handle.prepared = prepare_stored(job, self.flows.get(handle.id), self._store, self._registry)
             handle.notes = handle.prepared.notes
             if handle.prepared.result is not None:
                 handle.end(result=handle.prepared.result)
@@ -339,7 +386,7 @@ class Supervisor:
         if not handle.ended:
             job = handle.job
             if job.attached and not job.finished:
-                if job.state is State.RUNNING:  # resumed in this very moment
+                if job.state in _UNDER_WAY:  # resumed in this very moment
                     self.start(handle)
                 return
             if handle.prepared is not None:

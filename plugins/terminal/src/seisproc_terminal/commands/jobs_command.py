@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from seisproc_core.jobs.store import JobStore
 
 _POLL_S = 0.05
-_KEYS = ("id", "since", "type", "name", "state", "priority", "done", "total", "output", "error")
+_KEYS = ("id", "since", "type", "name", "state", "priority", "done", "total", "output", "why")
 _HEAD = ("job", "since", "type", "name", "state", "priority", "done", "of", "output", "why")
 _wait_option = click.option(
     "--wait", "wait_s", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
@@ -81,15 +81,17 @@ def show(id: str, as_json: bool) -> None:
     Examples:
       seisproc jobs show 7f3a
     """
-    from seisproc_terminal.watching import facts, local
+    from seisproc_terminal.watching import explained, facts, local
 
-    job = _store().get(id)
-    shown = facts(job)
+    store = _store()
+    job = store.get(id)
+    shown = facts(job, explained(store))
     if as_json:
         output.document({**job.to_json(), "shown_state": shown["state"]})
         return
     steps = [str(step.get("use")) for step in job.config.get("steps", [])]
     place = {"executor": job.executor, "workers": job.workers, "after": ", ".join(job.after), "retry of": job.retry_of}
+    shown.pop("error" if shown["why"] else "why")
     output.fields({**shown, "steps": " > ".join(steps), **place, "log": job.log, **(job.usage or {})})
     for event in job.events:
         output.show(f"  {local(event.at)}  {event.state}{f'  {event.reason}' if event.reason else ''}")
@@ -164,7 +166,11 @@ def priority(id: str, priority: int, as_json: bool) -> None:
     """
     from seisproc_core.jobs import client
 
-    _tell([client.prioritise(_store(), id, priority)], as_json)
+    job = client.prioritise(_store(), id, priority)
+    if as_json:
+        _tell([job], as_json)
+    else:
+        output.show(f"job {job.id} has priority {job.priority} and is {job.state}")
 
 
 @command.command()
@@ -220,9 +226,11 @@ def _states(names: tuple[str, ...]) -> frozenset[State]:
 
 def _list(limit: int, states: tuple[str, ...], as_json: bool) -> None:
     from seisproc_core.jobs.store import Query
-    from seisproc_terminal.watching import facts
+    from seisproc_terminal.watching import explained, facts
 
-    jobs = [facts(job) for job in _store().find(Query(limit=limit, states=_states(states)))]
+    store = _store()
+    waits = explained(store)
+    jobs = [facts(job, waits) for job in store.find(Query(limit=limit, states=_states(states)))]
     if as_json:
         output.document({"jobs": jobs})
         return

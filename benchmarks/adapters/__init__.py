@@ -1,0 +1,1 @@
+"""Adapters of the job system for tools that know nothing of seisproc."""
