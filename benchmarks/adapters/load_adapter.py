@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from seisproc_core import Engine, Flow, MemorySurvey, Source
+from seisproc_core.data.survey import MemorySurvey
 from seisproc_core.errors import UsageError
+from seisproc_core.jobs.engine import Engine
 from seisproc_core.jobs.store import JobStore, MemoryStore
+from seisproc_core.processing.flow import Flow, Source
 from seisproc_core.testing import make_gather
 from seisproc_jobstore.store import SqliteStore
 
@@ -30,7 +32,8 @@ class Adapter:
 
     def submit(self, i: int) -> str:
         """Queue a job; accepted, durably if the store is durable, when this returns."""
-        return self._engine.submit(self._flow, check=False).id
+        job: str = self._engine.submit(self._flow, check=False).id
+        return job
 
     def state(self, job: str) -> str:
         return str(self._store.get(job).state).upper()
