@@ -28,13 +28,21 @@ class OpenJob:
     control
         Where commands come from and counters go, in place of the job's control file: for a machine that shares no
         memory with the engine's.
+    known
+        The installed plugins; looked up when first needed by default.
     """
 
-    def __init__(self, folder: Path, source: Survey | None = None, control: Control | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        source: Survey | None = None,
+        control: Control | None = None,
+        known: Registry | None = None,
+    ) -> None:
         self._source = source
         self.work = WorkFolder(folder)
         self.control = control or Control(folder / "control")
-        self.registry: Registry = registry()
+        self._known = known
         self._lock = threading.Lock()
         self._runners: dict[int, StageRunners] = {}
 
@@ -42,11 +50,12 @@ class OpenJob:
         """The stage's runners, made when first needed; safe from several threads."""
         with self._lock:
             if stage not in self._runners:
+                known = self._known = self._known or registry()
                 plan = self.work.stages[stage]
-                sink = self.registry.load("storage", plan.storage)().sink(plan.output)
+                sink = known.load("storage", plan.storage)().sink(plan.output)
                 threads = int(self.work.record["threads"])
-                source = self._source if stage == 0 and self._source else open_source(self.work, stage, self.registry)
-                self._runners[stage] = StageRunners(plan, source, sink, self.registry, self.control, threads)
+                source = self._source if stage == 0 and self._source else open_source(self.work, stage, known)
+                self._runners[stage] = StageRunners(plan, source, sink, known, self.control, threads)
             return self._runners[stage]
 
     def run_segment(self, stage: int, segment: int, slot: int) -> Receipt:

@@ -70,8 +70,13 @@ class Attempt:
         result = run.seal()
         # The output is there: a store that fails from here on cannot take it back.
         try:
-            self._store.report(job.id, run.total, run.total)
-            self._store.move(job.id, State.COMPLETED, result=self._summary(result), usage=self._usage())
+            changes: dict[str, Any] = {
+                "done": run.total,
+                "total": run.total,
+                "result": self._summary(result),
+                "usage": self._usage(),
+            }
+            self._store.move(job.id, State.COMPLETED, **changes)
         except Exception as problem:
             logger.warning("job %s is complete, but its store does not know: %s", job.id, problem)
         return result

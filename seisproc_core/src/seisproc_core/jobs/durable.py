@@ -14,6 +14,7 @@ from seisproc_core.data.survey import Piece
 from seisproc_core.errors import OutputExists, StorageError
 from seisproc_core.jobs import faults
 
+_BLOCK = 1 << 20
 TEMPORARY = ".tmp-"
 SYNCED_TOGETHER = 4
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
@@ -107,16 +108,17 @@ def put_file(path: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int, i
 
 
 def checksum(path: Path, offset: int = 0, length: int | None = None) -> tuple[int, int]:
-    """Length and crc32 of a file or a range of it, read in blocks of 4 MiB."""
+    """Length and crc32 of a file or a range of it, read in blocks."""
     crc, done = 0, 0
-    with path.open("rb") as file:
+    buffer = memoryview(bytearray(_BLOCK))  # one for all blocks: fresh memory costs more than the sum
+    with path.open("rb", buffering=0) as file:
         file.seek(offset)
         while length is None or done < length:
-            block = file.read(4 << 20 if length is None else min(4 << 20, length - done))
-            if not block:
+            count = file.readinto(buffer if length is None else buffer[: length - done])
+            if not count:
                 break
-            crc = zlib.crc32(block, crc)
-            done += len(block)
+            crc = zlib.crc32(buffer[:count], crc)
+            done += count
     return done, crc
 
 

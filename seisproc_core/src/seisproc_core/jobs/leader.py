@@ -163,6 +163,10 @@ class Leader:
 def kill(who: str) -> None:
     """SIGKILL to the process with this identity, and never to another that got its number meanwhile."""
     with contextlib.suppress(OSError):
+        if not hasattr(os, "pidfd_open"):  # only Linux can hold on to a process
+            if lives(who):
+                os.kill(pid_of(who), signal.SIGKILL)
+            return
         handle = os.pidfd_open(pid_of(who))
         try:
             if lives(who):  # checked with the descriptor in hand: the number cannot be given away any more

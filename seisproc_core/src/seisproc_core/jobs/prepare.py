@@ -161,15 +161,16 @@ def _source(flow: Flow, known: Registry) -> Survey:
 
 
 def _sized(job: Job, plan: Plan, capacity: Resources) -> Job:
-    """The job with what it needs of the machine: no more workers than segments, memory by the largest stage.
+    """The job with what it needs of the machine: no more workers than there are segments, or than fit into memory.
 
     Asking for more workers than there are CPUs is the user's choice, and takes all of them.
     """
-    workers = max(1, min(job.workers, max(stage.n_segments for stage in plan.stages)))
-    memory = workers * (WORKER_BYTES + max(bytes_per_worker(stage) for stage in plan.stages))
-    needed = Resources(min(workers * job.threads, capacity.cpus), memory, job.resources.gpus)
+    each = WORKER_BYTES + max(bytes_per_worker(stage) for stage in plan.stages)
+    segments = max(stage.n_segments for stage in plan.stages)
+    workers = max(1, min(job.workers, segments, capacity.memory // each))
+    needed = Resources(min(workers * job.threads, capacity.cpus), workers * each, job.resources.gpus)
     if not needed.within(capacity):
-        raise UsageError(f"{job.name} needs {needed.lacking(capacity)}; use fewer --workers, or smaller segments")
+        raise UsageError(f"{job.name} needs {needed.lacking(capacity)}")
     return attrs.evolve(job, workers=workers, resources=needed)
 
 

@@ -146,7 +146,7 @@ class FolderRun:
             raise
 
     def _run_stages(self, executor: Executor, workers: int, threads: int) -> None:
-        opened = OpenJob(self.work.path, self._source)
+        opened = OpenJob(self.work.path, self._source, known=self._registry)
         for number, stage in enumerate(self.work.stages):
             self.stage = number
             done = self._journal.done.get(self.stage, {})
