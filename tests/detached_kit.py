@@ -6,13 +6,14 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
-from integration_kit import Ran, seisproc, write_flow
+from integration_kit import Ran, command, seisproc, write_flow
 
 PLUGIN = '''
 import os
@@ -124,6 +125,22 @@ class Desk:
         """Queue a flow; the job's id."""
         job: str = self.json("run", flow, "--detach", *options)["job"]
         return job
+
+    def foreground(self, flow: Path, *options: str) -> subprocess.Popen[bytes]:
+        """Run a flow in the foreground of another shell."""
+        env = {**os.environ, **self.env}
+        return subprocess.Popen(command("run", flow, *options), cwd=self.folder, env=env, stderr=subprocess.PIPE)
+
+    def the_running_one(self) -> str:
+        """Wait for the first job to run; its id."""
+        running: list[str] = []
+
+        def found() -> bool:
+            running[:] = [job["id"] for job in self.json("jobs")["jobs"] if job["state"] == "running"]
+            return bool(running)
+
+        wait_for(found)
+        return running[0]
 
     def state(self, job: str) -> str:
         state: str = self.json("jobs", "show", job)["shown_state"]

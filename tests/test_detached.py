@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from detached_kit import Desk, install_plugin, wait_for
-from integration_kit import command, contents
+from integration_kit import contents
 
 SLOW = {"use": "slow"}
 
@@ -183,11 +183,8 @@ def test_planning_that_hangs_is_killed_by_a_cancel(desk: Desk) -> None:
 
 def test_a_foreground_run_hands_over_what_others_queued(desk: Desk, expected: dict[str, str]) -> None:
     desk.shut()
-    foreground = subprocess.Popen(
-        command("run", desk.flow("a", SLOW), "--workers", "2"), cwd=desk.folder, env={**os.environ, **desk.env},
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
-    wait_for(lambda: any(job["state"] == "running" for job in desk.json("jobs")["jobs"]))
+    foreground = desk.foreground(desk.flow("a", SLOW), "--workers", "2")
+    desk.the_running_one()
     job = desk.detach(desk.flow("out", SLOW))
     assert not desk.processes("jobs.service")  # the foreground command is the engine
     desk.open()
@@ -199,12 +196,8 @@ def test_a_foreground_run_hands_over_what_others_queued(desk: Desk, expected: di
 
 def test_a_foreground_run_is_paused_and_resumed_from_elsewhere(desk: Desk, expected: dict[str, str]) -> None:
     desk.shut()
-    foreground = subprocess.Popen(
-        command("run", desk.flow("out", SLOW), "--workers", "1"), cwd=desk.folder, env={**os.environ, **desk.env},
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
-    wait_for(lambda: any(job["state"] == "running" for job in desk.json("jobs")["jobs"]))
-    (job,) = [job["id"] for job in desk.json("jobs")["jobs"]]
+    foreground = desk.foreground(desk.flow("out", SLOW), "--workers", "1")
+    job = desk.the_running_one()
     assert desk("jobs", "pause", job).code == 0
     assert foreground.poll() is None
     desk.open()
@@ -216,12 +209,8 @@ def test_a_foreground_run_is_paused_and_resumed_from_elsewhere(desk: Desk, expec
 
 def test_a_killed_foreground_run_ends_with_its_process(desk: Desk, expected: dict[str, str]) -> None:
     desk.shut()
-    foreground = subprocess.Popen(
-        command("run", desk.flow("out", SLOW), "--workers", "1"), cwd=desk.folder, env={**os.environ, **desk.env},
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
-    wait_for(lambda: any(job["state"] == "running" for job in desk.json("jobs")["jobs"]))
-    (job,) = [job["id"] for job in desk.json("jobs")["jobs"]]
+    foreground = desk.foreground(desk.flow("out", SLOW), "--workers", "1")
+    job = desk.the_running_one()
     foreground.send_signal(signal.SIGKILL)
     foreground.communicate()
     assert desk.state(job) == "interrupted"

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 
 from seisproc_core.errors import UsageError
-from seisproc_core.jobs import client, service
+from seisproc_core.jobs import client, detached
 from seisproc_core.jobs.events import EventBus
 from seisproc_core.jobs.handle import JobHandle, Progress
 from seisproc_core.jobs.model import Job
@@ -223,13 +223,13 @@ class Engine:
             handle.end_as(job)
             return handle
         if not job.attached:
-            service.ensure_leader(self.store)
+            detached.ensure_leader(self.store)
         self._supervisor.look_after([handle], since)
         return handle
 
     def adopt(self, job_id: str) -> JobHandle:
         """Run a detached job in this process, which the leader started for it."""
-        deadline, since = time.monotonic() + service.START_S, self._supervisor.noticed
+        deadline, since = time.monotonic() + detached.START_S, self._supervisor.noticed
         while (job := self.store.get(job_id)).driver != self._me:
             if job.state is not State.RUNNING or time.monotonic() > deadline:
                 raise UsageError(f"job {job.id} is {job.state} and not for this process")
@@ -251,7 +251,7 @@ class Engine:
         """Let a paused job go on, whichever process it belongs to."""
         job = self._changed(client.resume(self.store, job_id))
         if not job.attached:
-            service.ensure_leader(self.store)
+            detached.ensure_leader(self.store)
         return job
 
     def prioritise(self, job_id: str, priority: int) -> Job:
@@ -281,7 +281,7 @@ class Engine:
     def _hold(self, prepared: Prepared, since: int) -> JobHandle:
         """The handle of a job that was planned and stored; `since`: see `Supervisor.look_after`."""
         if not prepared.job.attached and prepared.result is None:
-            service.ensure_leader(self.store)
+            detached.ensure_leader(self.store)
             handle = JobHandle(prepared.job.id, self, None, prepared.notes, own=False)
         else:
             handle = JobHandle(prepared.job.id, self, prepared, prepared.notes)
@@ -297,7 +297,7 @@ class Engine:
         if all(job.attached for job in jobs):
             self._supervisor.flows |= {job.id: flow for flow, job in made}
         else:
-            service.ensure_leader(self.store)
+            detached.ensure_leader(self.store)
         self._supervisor.look_after(handles, since)
         return handles
 

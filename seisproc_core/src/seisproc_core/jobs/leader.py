@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 
 from seisproc_core.errors import IllegalTransition, SeisprocError, StorageError, UsageError
-from seisproc_core.jobs import client, service
+from seisproc_core.jobs import client, detached
 from seisproc_core.jobs.process import identity, lives, pid_of
 from seisproc_core.jobs.recovery import is_interrupted, recover
 from seisproc_core.jobs.resources import Resources
@@ -131,7 +131,7 @@ class Leader:
             return
         self._store.move(job_id, State.RUNNING, driver=self._me)
         try:
-            child = service.start("run", self._store.address, job_id, job_id=job_id)
+            child = detached.start("run", self._store.address, job_id, job_id=job_id)
         except OSError as error:
             message = f"cannot start a process for it: {error.strerror}"
             self._store.move(job_id, State.FAILED, message, error=message)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from seisproc_core.errors import Cancelled, SeisprocError, StorageError
 from seisproc_core.execution.executor import Executor
-from seisproc_core.jobs import service
+from seisproc_core.jobs import detached
 from seisproc_core.jobs.attempt import Attempt, note_failure
 from seisproc_core.jobs.control import CANCEL, PAUSE
 from seisproc_core.jobs.events import EventBus, JobChanged, JobProgress, start_observers
@@ -220,7 +220,7 @@ class Supervisor:
         with contextlib.suppress(SeisprocError):
             if not self._store.leave(self._me):
                 self._store.leave(self._me, force=True)
-                service.ensure_leader(self._store)
+                detached.ensure_leader(self._store)
 
     def _give_up(self, job_id: str, error: StorageError) -> None:
         """The store cannot note that a job starts: one of this process fails, any other waits for better times."""

@@ -144,12 +144,12 @@ def resume(ids: tuple[str, ...], as_json: bool) -> None:
     Examples:
       seisproc jobs resume 7f3a
     """
-    from seisproc_core.jobs import client, service
+    from seisproc_core.jobs import client, detached
 
     store = _store()
     jobs = [client.resume(store, one) for one in ids]
     if any(not job.attached for job in jobs):
-        service.ensure_leader(store)
+        detached.ensure_leader(store)
     _tell([store.get(job.id) for job in jobs], as_json)
 
 
