@@ -8,7 +8,7 @@ import click
 
 from seisproc_core.errors import UsageError
 from seisproc_terminal import output
-from seisproc_terminal.options import json_option, worker_options
+from seisproc_terminal.options import How, json_option, worker_options
 
 
 @click.command(short_help="Process a line from SEG-Y to a checked stack.")
@@ -28,8 +28,7 @@ def demo(
     flow: Path | None,
     out: Path,
     keep: bool,
-    executor: str | None,
-    workers: int | None,
+    how: How,
     as_json: bool,
 ) -> None:
     """Model a 2-D land line (or take your files), import it, process it to a stack, export it, draw pictures, and hold
@@ -55,7 +54,7 @@ def demo(
     if missing:
         raise UsageError(f"{missing[0]}: there is no such file")
     prepare_folder(out)
-    session = Session(out, executor=executor, workers=workers, as_json=as_json)
+    session = Session(out, how, as_json=as_json)
     checks = field_story(session, given, flow) if given else modelled_story(session)
     if not keep:
         session.drop_comparisons()

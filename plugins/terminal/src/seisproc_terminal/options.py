@@ -101,8 +101,8 @@ class How:
 _WHERE = (
     click.option("--executor", metavar="ID", help="What runs the work: processes, threads, ray, ..."),
     click.option("--workers", type=click.IntRange(1, 255), help="Workers to run on.  [default: one per CPU]"),
-    click.option("--detach", is_flag=True, help="Queue it and return; it goes on when the shell closes."),
 )
+_DETACH = click.option("--detach", is_flag=True, help="Queue it and return; it goes on when the shell closes.")
 _QUEUE = (
     click.option("--priority", type=click.IntRange(0, 9), default=5, show_default=True, help="9 goes first."),
     click.option("--after", multiple=True, metavar="JOB", help="Start when this job is complete. May be repeated."),
@@ -116,11 +116,16 @@ _OUTPUT = (
 
 def job_options(command: Command) -> Command:
     """Where, when and over what a job runs; the command gets them as one `How`, ``how``."""
-    return _collected(command, (*_OUTPUT, *_WHERE, *_QUEUE))
+    return _collected(command, (*_OUTPUT, *_WHERE, _DETACH, *_QUEUE))
+
+
+def again_options(command: Command) -> Command:
+    """Where a job goes on whose output and flow are given; the command gets a `How`, ``how``."""
+    return _collected(command, (*_WHERE, _DETACH))
 
 
 def worker_options(command: Command) -> Command:
-    """Where a job runs, for one whose output and flow are given; the command gets a `How`, ``how``."""
+    """What the jobs of a command that starts several run on; the command gets a `How`, ``how``."""
     return _collected(command, _WHERE)
 
 

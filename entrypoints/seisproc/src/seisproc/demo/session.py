@@ -87,11 +87,10 @@ class Session:
         Where results go; `prepare_folder` made it.
     """
 
-    def __init__(self, folder: Path, *, executor: str | None, workers: int | None, as_json: bool) -> None:
+    def __init__(self, folder: Path, how: How, *, as_json: bool) -> None:
         self.folder = Path(os.path.abspath(folder))
         self.steps: list[Step] = []
-        self._executor = executor
-        self._workers = workers
+        self._how = how
         self._as_json = as_json
 
     def path(self, name: str) -> Path:
@@ -120,7 +119,7 @@ class Session:
         self._say(name)
         outcome = run_job(
             lambda engine: engine.submit(flow, type=type),
-            How(executor=self._executor, workers=self._workers),
+            self._how,
             as_json=self._as_json,
         )
         assert outcome is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seisproc_terminal import output
-from seisproc_terminal.options import How, json_option, worker_options
+from seisproc_terminal.options import How, again_options, json_option
 
 if TYPE_CHECKING:
     from seisproc_core.jobs.model import Job
@@ -175,7 +175,7 @@ def priority(id: str, priority: int, as_json: bool) -> None:
 
 @command.command()
 @click.argument("id")
-@worker_options
+@again_options
 @json_option
 def retry(id: str, how: How, as_json: bool) -> None:
     """Repeat the failed or cancelled job ID as a new job that goes on with what the old one left.

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from seisproc_terminal import output
-from seisproc_terminal.options import How, json_option, worker_options
+from seisproc_terminal.options import How, again_options, json_option
 
 
 @click.command(short_help="Go on with an unfinished output.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--trust", is_flag=True, help="Do not verify the checksums of what is already written.")
-@worker_options
+@again_options
 @json_option
 def command(out: Path, trust: bool, how: How, as_json: bool) -> None:
     """Finish the output OUT of an import, a flow or an export that was interrupted.
