@@ -185,7 +185,8 @@ def brought_by(member: str) -> set[str]:
     needs = [about["name"], *about.get("dependencies", []), *(need for extra in extras for need in extra)]
     names = {re.split(r"[<>=!~ \[]", need)[0] for need in needs}
     others = [m for m in MEMBERS if m != member and project(m)["project"]["name"] in names]
-    own = {name.replace("-", "_") for name in names} | ({"llvmlite"} if "numba" in names else set())
+    own = {name.replace("-", "_") for name in names}
+    own |= {other for name, other in (("numba", "llvmlite"), ("pywavelets", "pywt")) if name in names}
     return own.union(*map(brought_by, others))
 
 

@@ -149,14 +149,14 @@ class Leader:
                 dead[job.driver] = not lives(job.driver)
             if dead[job.driver] and is_interrupted(job.state, job.driver, attached=job.attached):
                 now = recover(self._store, self._store.get(job.id))
-                logger.warning("job %s: its process is gone; it is %s now", now.id, now.state)
+                logger.info("job %s: its process is gone; it is %s now", now.id, now.state)
 
     def _end_the_deaf(self, now: float) -> None:
         """Kill the process of a detached job that does not end though it was cancelled: it hangs in a plugin."""
         for job_id, since in self._cancelled_at.items():
             job = self._known[job_id]
             if now - since > DEAF_AFTER_S and not job.attached and job.driver != self._me:
-                logger.warning("job %s does not end: killing its process", job_id)
+                logger.info("job %s does not end: killing its process", job_id)
                 kill(job.driver)
 
 
