@@ -85,12 +85,15 @@ def _table(jobs: list[dict[str, Any]]) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
+    # On a narrow screen the name gives way, and the reason is broken into lines; what one types or looks for stays.
+    widths = {"job": 12, "state": 11, "": 14, "%": 3, "pri": 3, "since": 8}
     for head in ("job", "since", "name", "state", "pri", "", "%", "why"):
-        table.add_column(head, no_wrap=head != "why")
+        table.add_column(head, no_wrap=head != "why", min_width=widths.get(head))
     for job in jobs:
         share = 100 * job["done"] / job["total"] if job["total"] else 0.0
-        texts = [Text(output.clean(job[key])) for key in ("id", "since", "name", "state", "priority")]
-        bar = ProgressBar(total=100, completed=share, width=24)
+        shown = {**job, "since": job["since"][-8:]}
+        texts = [Text(output.clean(shown[key])) for key in ("id", "since", "name", "state", "priority")]
+        bar = ProgressBar(total=100, completed=share, width=14)
         table.add_row(*texts, bar, f"{share:.0f}", Text(output.clean(job["why"])))
     return table
 
