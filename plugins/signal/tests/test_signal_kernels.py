@@ -82,7 +82,7 @@ def test_cancel_latency(name, backend):
         run()
     latency = time.perf_counter() - raised[0]
     thread.join()
-    assert latency < 0.5  # a thousand passes would take ten seconds and more
+    assert latency < 0.1
 
 
 def test_window_sums_are_exact_behind_a_huge_spike():

@@ -15,6 +15,7 @@ from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal.windows import nearest_sample
 
 ROWS = 64  # traces between two looks at the cancel flag: milliseconds, and work arrays that stay in cache
+GAUSSIAN_ROWS = 8  # fewer: every sample costs as many products as the window is long
 GAUSSIAN_CUT = 3.8090232  # the Gaussian has fallen to 5e-7 at half a window
 
 
@@ -167,7 +168,7 @@ def _gaussian_levels(
     from scipy import ndimage  # slow to import, and only this form needs it
 
     kernel = np.concatenate((weights[:0:-1], weights))
-    for rows, inside, live in _live_blocks(traces, first, end, flag):
+    for rows, inside, live in _live_blocks(traces, first, end, flag, GAUSSIAN_ROWS):
         power = ndimage.correlate1d(np.square(live, dtype=np.float64), kernel, axis=1, mode="constant")
         if normalise:
             total = ndimage.correlate1d(inside.astype(np.float64), kernel, axis=1, mode="constant")
@@ -179,14 +180,14 @@ LEVELS: dict[str, Callable[..., Levels]] = {"agc": _rms_levels, "agc_gaussian": 
 
 
 def _live_blocks(
-    traces: np.ndarray, first: np.ndarray, end: np.ndarray, flag: np.ndarray
+    traces: np.ndarray, first: np.ndarray, end: np.ndarray, flag: np.ndarray, count: int = ROWS
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Blocks of rows: which, 1 at live samples, and samples with zeros outside."""
     sample = np.arange(traces.shape[1])
-    for row in range(0, len(traces), ROWS):
+    for row in range(0, len(traces), count):
         if flag[0]:
             raise Cancelled
-        rows = slice(row, row + ROWS)
+        rows = slice(row, row + count)
         inside = (sample >= first[rows, None]) & (sample < end[rows, None])
         yield rows, inside.astype(np.float32), np.where(inside, traces[rows], np.float32(0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -28,16 +29,24 @@ def local(at: float) -> str:
 
 
 def explained(store: JobStore) -> Callable[[str], str]:
-    """Why each queued job of a store waits."""
+    """Why each queued job of a store waits; all are read when the first is asked for."""
     from seisproc_core.jobs.resources import this_machine
     from seisproc_core.jobs.scheduler import explain
 
-    return explain(store.unfinished(), this_machine())
+    @functools.cache
+    def explanation() -> Callable[[str], str]:
+        return explain(store.unfinished(), this_machine())
+
+    def why(job_id: str) -> str:
+        return explanation()(job_id)
+
+    return why
 
 
 def facts(job: Job, waits: Callable[[str], str] = lambda _: "") -> dict[str, Any]:
     """What a list shows of a job; one whose process is gone is ``interrupted``. `waits` says why a queued one waits."""
     interrupted = is_interrupted(job.state, job.driver, attached=job.attached)
+    error = f"go on with: seisproc resume {job.output}" if interrupted and job.attached else job.error
     done = min(job.done + in_flight(job), max(job.total - 1, 0)) if job.state in ACTIVE else job.done
     return {
         "id": job.id,
@@ -49,18 +58,17 @@ def facts(job: Job, waits: Callable[[str], str] = lambda _: "") -> dict[str, Any
         "done": done,
         "total": job.total,
         "output": job.output,
-        "error": f"go on with: seisproc resume {job.output}" if interrupted and job.attached else job.error,
-        "why": _why(job, interrupted, waits),
+        "error": error,
+        "why": error or _why(job, interrupted, waits),
     }
 
 
 def _why(job: Job, interrupted: bool, waits: Callable[[str], str]) -> str:
-    if interrupted and job.attached:
-        return f"go on with: seisproc resume {job.output}"
+    """Why a job without an error is where it is."""
     if interrupted:
         return "its process is gone; the next engine takes it up"
     reason = "" if job.finished or not job.events else job.events[-1].reason
-    return job.error or (job.state == "queued" and waits(job.id)) or reason
+    return (job.state == "queued" and waits(job.id)) or reason
 
 
 def watch(store: JobStore, limit: int, states: frozenset[State]) -> None:

@@ -148,12 +148,12 @@ class Supervisor:
     def _tend(self) -> None:
         while not self._done():
             try:
-                if self._version < 0:
-                    self._catch_up()
                 if self._lead() and self._may_leave():
                     return
                 if self._serving and self._leader is None:
                     return
+                if self._version < 0:  # nor did becoming the leader catch up
+                    self._catch_up()
                 self._look()
                 if self._leader is not None:
                     self._leader.act()
@@ -166,8 +166,9 @@ class Supervisor:
                 logger.exception("the engine met an error of its own")
                 time.sleep(0.5)
             self._wait()
-        with contextlib.suppress(SeisprocError):
-            self._look()  # subscribers hear of the end of the last job, too
+        if self._version >= 0:  # else nothing was ever looked at, and everything would be read
+            with contextlib.suppress(SeisprocError):
+                self._look()  # subscribers hear of the end of the last job, too
         self._stop_leading()
 
     def _done(self) -> bool:
