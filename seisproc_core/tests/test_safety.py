@@ -26,7 +26,7 @@ from seisproc_core.errors import (
     UsageError,
 )
 from seisproc_core.execution.remote import error_from_json, error_to_json
-from seisproc_core.jobs import durable, workfolder
+from seisproc_core.jobs import durable, provenance, workfolder
 from seisproc_core.jobs.journal import Journal
 from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.model import Job
@@ -240,10 +240,10 @@ def test_a_replaced_output_of_the_same_flow_does_not_end_the_job_that_replaces_i
     target.mkdir()
     fingerprint = json.loads((work / "job.json").read_text())["fingerprint"]
     (target / workfolder.MANIFEST).write_text(json.dumps({"fingerprint": fingerprint}))
-    (target / workfolder.PROVENANCE).write_text(json.dumps({"job": "another"}))
+    (target / provenance.PROVENANCE).write_text(json.dumps({"job": "another"}))
     assert not workfolder.is_committed(work)
     mine = json.loads((work / "job.json").read_text())["job"]
-    (target / workfolder.PROVENANCE).write_text(json.dumps({"job": mine}))
+    (target / provenance.PROVENANCE).write_text(json.dumps({"job": mine}))
     assert workfolder.is_committed(work)
 
 

@@ -14,7 +14,9 @@ import pytest
 
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import OutputPlan, Piece, SurveyInfo
+from seisproc_core.jobs import provenance
 from seisproc_core.testing import make_gather
+from seisproc_zarr.check import BESIDE
 from seisproc_zarr.storage import SurveyStorage
 
 
@@ -43,11 +45,12 @@ def _put(root: Path, pieces: list[Piece]) -> dict[str, list[int]]:
 def _seal(root: Path, listed: dict[str, list[int]]) -> None:
     digest = hashlib.sha256(json.dumps({"pieces": listed}, sort_keys=True).encode()).hexdigest()
     (root / "manifest.json").write_text(json.dumps({"pieces": listed, "root": digest}))
+    (root / provenance.PROVENANCE).write_bytes(provenance.encode({"flow": {"name": "a test"}}))
 
 
 def _reseal(root: Path) -> None:
     """A manifest that vouches for whatever is there: what an attacker would write."""
-    files = [path for path in root.rglob("*") if path.is_file() and path.name != "manifest.json"]
+    files = [path for path in root.rglob("*") if path.is_file() and path.name not in BESIDE]
     _seal(
         root,
         {path.relative_to(root).as_posix(): [path.stat().st_size, zlib.crc32(path.read_bytes())] for path in files},

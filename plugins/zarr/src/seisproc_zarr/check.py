@@ -7,12 +7,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from seisproc_core.errors import SeisprocError
+from seisproc_core.errors import Damaged, SeisprocError
+from seisproc_core.jobs import provenance
 from seisproc_zarr.folder import MANIFEST, Folder
 from seisproc_zarr.survey import describe
 
 BLOCK = 4 << 20
-BESIDE = (MANIFEST, "provenance.json")  # files of a sealed survey that the manifest does not list
+BESIDE = (MANIFEST, provenance.PROVENANCE)  # files of a sealed survey that the manifest does not list
 
 
 def verify(path: str | os.PathLike[str]) -> list[str]:
@@ -45,6 +46,7 @@ def verify(path: str | os.PathLike[str]) -> list[str]:
     if folder.pieces is not None and folder.root_hash() != folder.seal:
         problems.append(f"{MANIFEST}: does not match its own root hash")
     problems.extend(_compare(folder))
+    problems.extend(_provenance(folder))
     known = {*pieces, *BESIDE}
     problems.extend(f"{key}: is not part of the survey" for key in _files(folder.root) if key not in known)
     problems.extend(_unlisted(folder))
@@ -75,6 +77,15 @@ def _compare(folder: Folder) -> Iterator[str]:
             continue
         if found != crc:
             yield f"{key}: does not match its checksum"
+
+
+def _provenance(folder: Folder) -> Iterator[str]:
+    """The record of how it was made, which the manifest does not list."""
+    try:
+        provenance.read(Path(folder.root))
+    except Damaged:
+        there = os.path.lexists(f"{folder.root}/{provenance.PROVENANCE}")
+        yield f"{provenance.PROVENANCE}: {'does not match its checksum' if there else 'missing'}"
 
 
 def _files(root: str) -> Iterator[str]:

@@ -109,7 +109,7 @@ class Folder:
     def _read_manifest(self) -> tuple[dict[str, tuple[int, int]], str]:
         plain = self.json(MANIFEST, MAX_MANIFEST_BYTES)
         try:
-            pieces = {key: (length, crc) for key, (length, crc) in plain["pieces"].items()}
+            pieces = {key: (length, crc) for key, (length, crc, *_) in plain["pieces"].items()}
             seal = plain["root"]
             sound = isinstance(seal, str) and all(safe_key(key) and _natural(*entry) for key, entry in pieces.items())
         except (KeyError, TypeError, ValueError, AttributeError):

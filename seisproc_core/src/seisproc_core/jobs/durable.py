@@ -30,6 +30,15 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file that is there durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_file(path: Path, data: bytes | memoryview) -> None:
     """Write a whole file durably; replaces what is there. The folder itself is not synced."""
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")

@@ -23,6 +23,7 @@ from seisproc_core.jobs.handle import JobHandle, Progress
 from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.prepare import Prepared, Request, new_job, prepare, prepare_resume
 from seisproc_core.jobs.process import identity
+from seisproc_core.jobs.repair import prepare_repair
 from seisproc_core.jobs.resources import Resources, cpu_count, this_machine
 from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import JobStore, MemoryStore
@@ -183,6 +184,30 @@ class Engine:
             return self.follow(holder.id)
         request = self._request(executor=executor or self._executor, detach=detach)
         prepared = prepare_resume(target, request, self.store, self.registry, self.capacity, trust=trust)
+        return None if prepared is None else self._hold(prepared, since)
+
+    def repair(self, target: Path, *, executor: str | None = None, detach: bool = False) -> JobHandle | None:
+        """Make the damaged files of a sealed output again, from the inputs it was made from.
+
+        Every file is read and held to the manifest; whole ones are adopted. The output stays as it is until the
+        repaired one is whole and has the checksums of the manifest.
+
+        Returns
+        -------
+        The job, or None when no file is damaged.
+
+        Raises
+        ------
+        Damaged
+            It cannot be repaired: its provenance is damaged too, an input is gone or changed, or what made it is not
+            installed in the same version.
+        UsageError, Incomplete
+            `target` is no sealed folder.
+        """
+        self._refuse_if_closed()
+        since = self._supervisor.noticed
+        request = self._request(type="repair", replace=True, detach=detach, executor=executor or self._executor)
+        prepared = prepare_repair(Path(os.path.abspath(target)), request, self.store, self.registry, self.capacity)
         return None if prepared is None else self._hold(prepared, since)
 
     def retry(self, job_id: str, *, detach: bool = False) -> JobHandle:

@@ -114,7 +114,7 @@ def prepare(flow: Flow, job: Job, store: JobStore, known: Registry, capacity: Re
     survey = _source(flow, known)
     if not job.output:
         plan = plan_flow(flow, known, survey)
-        job = _sized(job, plan, capacity)
+        job = sized(job, plan, capacity)
         store.add(job)
         return Prepared(job=job, run=MemoryRun(plan, survey, known), notes=plan.notes)
     return _ToFolder(flow, job, store, known).prepare(survey, capacity)
@@ -137,7 +137,7 @@ def prepare_stored(job: Job, flow: Flow | None, store: JobStore, known: Registry
     if found is None:
         return _ToFolder(flow, job, store, known).prepare(_source(flow, known), None)
     lock = OutputLock(Path(job.output), job.id, even_living=True)
-    with _released_on_error(lock):
+    with released_on_error(lock):
         work = WorkFolder(found)
         _check_unchanged(work, known)
         run = FolderRun(work, known, keep_open=(lock.handle,))
@@ -160,7 +160,7 @@ def _source(flow: Flow, known: Registry) -> Survey:
     return opened
 
 
-def _sized(job: Job, plan: Plan, capacity: Resources) -> Job:
+def sized(job: Job, plan: Plan, capacity: Resources) -> Job:
     """The job with what it needs of the machine: no more workers than there are segments, or than fit into memory.
 
     Asking for more workers than there are CPUs is the user's choice, and takes all of them.
@@ -189,13 +189,13 @@ class _ToFolder:
         check_target(target, list(flow.source.paths), replace=self.replace or may_be_done)
         plan = plan_flow(flow, self.known, survey)
         if capacity is not None:
-            self.job = _sized(self.job, plan, capacity)
-        versions = _versions(plan, self.known)
+            self.job = sized(self.job, plan, capacity)
+        versions = versions_of(plan, self.known)
         fingerprint = plan.fingerprint(versions)
         in_memory = survey if flow.source.storage == "memory" else None
         lock = OutputLock(target, self.job.id, even_living=capacity is None)
         fresh: WorkFolder | None = None
-        with _released_on_error(lock):
+        with released_on_error(lock):
             settle(self.store, self.job)
             work = self._unfinished(fingerprint)
             if may_be_done and work is None and self._is_done(plan, fingerprint):
@@ -297,7 +297,7 @@ def as_complete(job: Job) -> Job:
 
 
 @contextlib.contextmanager
-def _released_on_error(lock: OutputLock) -> Iterator[None]:
+def released_on_error(lock: OutputLock) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -316,7 +316,7 @@ def prepare_resume(
             return None
         raise UsageError(f"nothing to resume: there is no unfinished output for {target}")
     lock = OutputLock(target, "resume")
-    with _released_on_error(lock):
+    with released_on_error(lock):
         work = _found(target, store)
         if work is None:
             lock.release(remove=True)
@@ -338,7 +338,7 @@ def prepare_resume(
             attached=not request.detach,
         )
         known.find("executors", job.executor)
-        job = _sized(job, plan, capacity)
+        job = sized(job, plan, capacity)
         if request.detach:
             store.add(job)
             lock.release(remove=False)
@@ -410,7 +410,7 @@ def _check_unchanged(work: WorkFolder, known: Registry) -> None:
         raise Incomplete(f"the input changed since {work.target} was begun; run again with --discard")
 
 
-def _versions(plan: Plan, known: Registry) -> dict[str, str]:
+def versions_of(plan: Plan, known: Registry) -> dict[str, str]:
     """Versions of every distribution whose code decides the output's bytes, and of the libraries these require."""
     steps = [step for stage in plan.stages for step in stage.steps]
     kernels = [item for step in steps for item in step.kernels.items()]

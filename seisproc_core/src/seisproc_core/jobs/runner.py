@@ -15,7 +15,7 @@ import numpy as np
 
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import MemorySink, MemorySurvey, Survey
-from seisproc_core.errors import DataError, StepError, UsageError, WorkerDied
+from seisproc_core.errors import Damaged, DataError, StepError, UsageError, WorkerDied
 from seisproc_core.execution.executor import Executor, Receipt, Task
 from seisproc_core.execution.stage import StageRunners
 from seisproc_core.execution.worker import OpenJob
@@ -184,12 +184,29 @@ class FolderRun:
         self.on_commit()
 
     def seal(self) -> Path:
+        self._hold_to_manifest()
         self.work.seal(self._journal, self._finished, self._provenance(), replace=self._replace)
         return self.work.target
 
+    def _hold_to_manifest(self) -> None:
+        """A repair may only bring back the bytes that the output had."""
+        expected = self.work.record.get("repair", {}).get("expected", {})
+        receipts = self._journal.done.get(self.stages - 1, {}).values()
+        pieces = [piece for receipt in receipts for piece in receipt.pieces] + self._finished
+        made = {key: [length, crc] for key, _, length, crc in pieces}
+        differing = sorted(key for key, entry in expected.items() if made.get(key) != list(entry))
+        if differing:
+            self.hopeless = True
+            raise Damaged(
+                f"{self.work.target} cannot be repaired: {differing[0]} comes out with other bytes than the manifest "
+                f"lists ({len(differing)} files do); it is left as it was"
+            )
+
     def _provenance(self) -> dict[str, Any]:
         record = self.work.record
+        repaired = {name: record["repair"][name] for name in ("of", "files")} if "repair" in record else None
         return {
+            **({} if repaired is None else {"repair": repaired}),
             "flow": record["flow"],
             "inputs": record["inputs"],
             "notes": record["notes"],

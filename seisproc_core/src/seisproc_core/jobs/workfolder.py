@@ -29,12 +29,12 @@ import numpy as np
 from seisproc_core.data.formats import unfinished
 from seisproc_core.data.survey import Piece
 from seisproc_core.errors import Damaged, Incomplete, OutputExists, StorageError, UsageError
-from seisproc_core.jobs import durable, faults
+from seisproc_core.jobs import durable, faults, provenance
 from seisproc_core.jobs.journal import Journal
 from seisproc_core.processing.planning import StagePlan, stage_from_json, stage_to_json
 
 FORMAT = 1
-MANIFEST, PROVENANCE = "manifest.json", "provenance.json"
+MANIFEST = "manifest.json"
 _REPLACED = "replaced"  # in the working folder: the old version, for the moment between two renames
 _ARRAYS = ("order", "in_starts", "out_starts")
 _MAX_JSON = 256 << 20
@@ -137,7 +137,7 @@ class WorkFolder:
         return durable.put_folder(root, pieces) if root.is_dir() else durable.put_file(root, pieces)
 
     def seal(
-        self, journal: Journal, pieces: list[tuple[str, int, int, int]], provenance: dict[str, Any], *, replace: bool
+        self, journal: Journal, pieces: list[tuple[str, int, int, int]], record: dict[str, Any], *, replace: bool
     ) -> None:
         """Check that everything is there, write the manifest, rename: afterwards OUT is whole.
 
@@ -145,6 +145,8 @@ class WorkFolder:
         ----------
         pieces
             What `put` wrote to complete the last stage.
+        record
+            How it was made: the provenance.
         """
         last = len(self.stages) - 1
         missing = set(range(self.stages[last].n_segments)) - set(journal.done.get(last, {}))
@@ -152,7 +154,7 @@ class WorkFolder:
             raise Incomplete(f"{self.target}: segment {min(missing)} is not done; run: seisproc resume {self.target}")
         try:
             if self.data.is_dir():
-                self._write_manifest(journal, pieces, provenance)
+                self._write_manifest(journal, pieces, record)
             faults.point("before-commit")
             _commit(self.data, self.target, replace=replace)
             durable.sync_folder(self.target.parent)
@@ -163,17 +165,18 @@ class WorkFolder:
             self.remove()
 
     def _write_manifest(
-        self, journal: Journal, pieces: list[tuple[str, int, int, int]], provenance: dict[str, Any]
+        self, journal: Journal, pieces: list[tuple[str, int, int, int]], record: dict[str, Any]
     ) -> None:
         receipts = journal.done[len(self.stages) - 1].values()
-        listed = {key: [length, crc] for r in receipts for key, _, length, crc in r.pieces}
+        # With the segment that made it: what has to be done again where a file is damaged.
+        listed = {key: [length, crc, r.segment] for r in receipts for key, _, length, crc in r.pieces}
         listed |= {key: [length, crc] for key, _, length, crc in pieces}
         for path in [p for p in self.data.rglob("*") if p.is_file()]:
             if path.relative_to(self.data).as_posix() not in listed:
                 path.unlink()
         manifest = {"format": FORMAT, "fingerprint": self.fingerprint, "pieces": listed}
         manifest["root"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        durable.write_file(self.data / PROVENANCE, json.dumps(provenance, indent=1, sort_keys=True).encode())
+        durable.write_file(self.data / provenance.PROVENANCE, provenance.encode(record))
         durable.write_file(self.data / MANIFEST, json.dumps(manifest, sort_keys=True).encode())
         durable.sync_folder(self.data)
 
@@ -200,7 +203,7 @@ def is_committed(path: Path) -> bool:
     if not os.path.lexists(path / "data"):
         return True
     try:  # where the two were exchanged; by job, because the old version may have the same fingerprint
-        return bool(_read_json(_target_of(path) / PROVENANCE)["job"] == _read_json(path / "job.json")["job"])
+        return bool(_read_json(_target_of(path) / provenance.PROVENANCE)["job"] == _read_json(path / "job.json")["job"])
     except (OSError, KeyError, Damaged):
         return False
 

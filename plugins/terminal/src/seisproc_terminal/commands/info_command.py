@@ -76,7 +76,8 @@ def _survey_facts(survey: Survey) -> dict[str, Any]:
 
 def _folder_facts(path: Path) -> dict[str, Any]:
     """What the manifest and the provenance record of a finished survey say."""
-    from seisproc_core.jobs.workfolder import MANIFEST, PROVENANCE
+    from seisproc_core.jobs.provenance import PROVENANCE
+    from seisproc_core.jobs.workfolder import MANIFEST
 
     manifest = _record(path / MANIFEST)
     provenance = _record(path / PROVENANCE)
@@ -86,7 +87,7 @@ def _folder_facts(path: Path) -> dict[str, Any]:
     times = provenance.get("times", {})
     return {
         "sealed": True,
-        "size": sum(length for length, _ in manifest["pieces"].values()),
+        "size": sum(entry[0] for entry in manifest["pieces"].values()),
         "root": manifest.get("root"),
         "index": flow.get("sink", {}).get("index", []),
         "provenance": {

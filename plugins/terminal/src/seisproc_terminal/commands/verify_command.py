@@ -47,7 +47,8 @@ def command(path: Path, as_json: bool) -> None:
             output.show(problem)
         if len(problems) > _MAX_SHOWN:
             output.show(f"... and {len(problems) - _MAX_SHOWN} more")
-        output.show(f"{path}: {state}")
+        way_on = f"; try: seisproc repair {path}" if state == "damaged" and path.is_dir() else ""
+        output.show(f"{path}: {state}{way_on}")
     if state != "whole":
         raise click.exceptions.Exit({"unfinished": 3, "damaged": 4}[state])
 
