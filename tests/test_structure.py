@@ -147,7 +147,7 @@ def test_every_module_can_be_imported_first() -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {}
