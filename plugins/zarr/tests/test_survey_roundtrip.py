@@ -19,6 +19,7 @@ from seisproc_core.data.survey import OutputPlan, SurveyInfo
 from seisproc_core.errors import Cancelled, DataError, HeaderError, UsageError
 from seisproc_core.testing import make_gather
 from seisproc_zarr import open_survey, verify
+from seisproc_zarr.check import BESIDE
 from seisproc_zarr.storage import SurveyStorage
 
 UNICODE_WORD = "глубина/.."
@@ -188,7 +189,7 @@ def test_equal_input_gives_equal_bytes(gather: Gather, plan_of: Callable[..., Ou
     index = (("field_record",), ("field_record", UNICODE_WORD))
     sink = SurveyStorage().sink(plan_of(gather, options={"shard_traces": 190}, index=index))
     pieces = [*sink.encode(0, gather), *sink.finish(survey)]  # all shards in one call
-    files = {path.relative_to(survey).as_posix() for path in survey.rglob("*") if path.is_file()} - {"manifest.json"}
+    files = {path.relative_to(survey).as_posix() for path in survey.rglob("*") if path.is_file()} - {*BESIDE}
     assert {piece.key for piece in pieces} == files
     assert all((survey / piece.key).read_bytes() == bytes(piece.data) for piece in pieces)
 
