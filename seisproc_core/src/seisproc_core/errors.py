@@ -31,6 +31,10 @@ class HeaderError(UsageError):
     """A header word is absent, or a value does not fit the word that should hold it."""
 
 
+class ExpressionError(UsageError):
+    """An expression over header words is not allowed, or cannot be computed."""
+
+
 class FlowError(UsageError):
     """A flow file cannot be read or does not make sense."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 import numpy as np
 
+from seisproc_core.data.expressions import Expression
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.tables import Table
@@ -28,8 +29,8 @@ class _Chosen(Processor):
     """What edits of chosen traces share: how they are chosen."""
 
     # `param` declares a field, it makes no value.
-    where: dict[str, tuple[float, ...]] | None = param(  # noqa: RUF009
-        None, help="Lowest and highest value by header word; all must match."
+    where: dict[str, tuple[float, ...]] | str | None = param(  # noqa: RUF009
+        None, help="An expression over header words, or lowest and highest value by word, which must all match."
     )
     table: Table | None = param(  # noqa: RUF009
         None, help="The traces, one a row, by header words such as field_record and channel.", columns=(), keys=KEYS
@@ -39,7 +40,11 @@ class _Chosen(Processor):
     def check(self, layout: Layout) -> None:
         if not self.where and self.table is None:
             raise self.bad("where", "needs at least one header word, as { channel = [5, 5] }, or a table must be given")
-        for name, limits in (self.where or {}).items():
+        if isinstance(self.where, str):
+            Expression.parse(self.where).condition(layout.headers)
+            if self.absolute:
+                raise self.bad("absolute", "is for ranges; write abs(...) in the expression")
+        for name, limits in self._ranges.items():
             if len(limits) != 2 or limits[0] > limits[1]:
                 raise self.bad(f"where.{name}", f"must be [lowest, highest], not {list(limits)}")
             layout.headers[name]
@@ -52,8 +57,15 @@ class _Chosen(Processor):
         missing = int(np.count_nonzero(~_contained(self.table, layout.headers)))
         return [f"{missing} of the {len(self.table)} rows of the table match no trace"] if missing else []
 
+    @property
+    def _ranges(self) -> Mapping[str, tuple[float, ...]]:
+        return {} if self.where is None or isinstance(self.where, str) else self.where
+
     def _matches(self, headers: Headers) -> np.ndarray:
-        chosen = matching(headers, self.where or {}, self.absolute)
+        if isinstance(self.where, str):
+            chosen = Expression.parse(self.where).condition(headers)
+        else:
+            chosen = matching(headers, self._ranges, self.absolute)
         return chosen if self.table is None else chosen & listed(headers, self.table)
 
 
@@ -90,7 +102,8 @@ class Kill(_Chosen):
     """Kill the traces whose header words lie in ranges: samples become 0, the trace is flagged dead and keeps its row.
 
     A trace is killed when all words of `where` lie in their ranges, ends included, in SI units (metres, seconds):
-    ``where = { field_record = [12, 12], channel = [5, 8] }``; or when a `table` lists its words, one trace a row, as an
+    ``where = { field_record = [12, 12], channel = [5, 8] }``; or when an expression over words holds:
+    ``where = "field_record == 12 and channel >= 5"``; or when a `table` lists its words, one trace a row, as an
     observer's log does: ``table = { field_record = [12, 12, 31], channel = [5, 6, 48] }`` (or a file). With both, both
     must hold. Its live window becomes empty and ``dead`` 4, so
     that later steps pass it by and fold does not count it. Traces that were dead keep their reason.
@@ -133,14 +146,15 @@ class Reverse(_Chosen):
         return batch.with_traces(out)
 
 
-@processor("select", scope="trace")
+@processor("select", scope="trace", headers_only=True)
 class Select(_Chosen):
-    """Keep the traces whose header words lie in ranges, and drop the rows of all others.
+    """Keep the traces for which an expression over header words holds, and drop the rows of all others.
 
-    ``where = { offset = [0, 45] }`` with ``absolute = true`` keeps |offset| <= 45 m; a trace is kept when all words
-    match, ends included, in SI units, or when a `table` lists its words; ``drop = true`` drops those and keeps the
-    others. Samples are not touched. It depends on headers alone, so the number of traces that come out is known
-    before any is read.
+    ``where = "abs(offset) <= 45 and cdp % 2 == 0"``: words are in SI units; a value that cannot be computed is an
+    error. Ranges of words may stand for an expression: ``where = { offset = [0, 45] }`` with ``absolute = true`` keeps
+    |offset| <= 45 m; a trace is kept when all words match, ends included, or when a `table` lists its words;
+    ``drop = true`` drops those and keeps the others. Samples are not touched. It depends on headers alone, so the
+    number of traces that come out is known before any is read.
 
     To silence traces but keep their rows, use `kill`.
     """

@@ -27,11 +27,14 @@ class Layout:
         The sample axis they share.
     gather_starts
         First row of each gather and the row count: int64, shape ``(gathers + 1,)``.
+    files
+        Names of the input files, by the file number in `trace_id`; known while planning only.
     """
 
     headers: Headers
     sampling: Sampling
     gather_starts: np.ndarray = attrs.field(default=attrs.Factory(_one_gather, takes_self=True))
+    files: tuple[str, ...] = ()
 
     @property
     def n_traces(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, canonical, unknown_word, word
+from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, TRACE_ID, WORDS, canonical, unknown_word, word
 from seisproc_core.errors import HeaderError
 
 TIME_SCALARS = [10.0**power for power in range(-4, 5)]
@@ -143,6 +143,51 @@ class Headers:
             if bad.size:
                 raise HeaderError(f"header word '{name}' cannot hold {values[bad[0]]} (trace {bad[0]}) as {dtype}")
         return self.with_columns(**{name: stored.astype(dtype)})
+
+    def assign(self, name: str, values: np.ndarray) -> Headers:
+        """Write a word from exact SI values; unlike `with_values` it never rounds.
+
+        Words keep their type. A word of the dictionary that is an offset or another plain length becomes float64 where
+        values are no whole numbers of the survey's unit; a custom word has the type of its values.
+
+        Raises
+        ------
+        HeaderError
+            The word is one that seisproc makes itself, or cannot hold a value exactly: names the first trace.
+        """
+        name = canonical(name)
+        if name in (TRACE_ID, LIVE_FIRST, LIVE_END, DEAD):
+            raise HeaderError(f"'{name}' is made by seisproc and cannot be assigned")
+        entry, is_there = word(name), name in self.columns
+        if name not in WORDS and not (is_there and self.dtype(name).kind != "u"):
+            own = values.astype(np.uint8) if values.dtype == bool else values
+            return self.with_columns(**{name: own})
+        dtype = self.dtype(name) if is_there else entry.dtype
+        factor = self._factor(name)
+        stored = values.astype(np.float64) / factor if factor is not None else values
+        if dtype.kind == "f" and values.dtype.kind == "f":
+            return self.with_columns(**{name: stored.astype(dtype)})
+        whole = stored if stored.dtype.kind in "iub" else np.rint(stored)
+        exact = np.abs(stored - whole) <= 1e-6 if stored.dtype.kind == "f" else np.ones(len(stored), bool)
+        if not exact.all() and (entry.kind == "length" or name not in WORDS):
+            return self.with_columns(**{name: np.asarray(stored, np.float64)})
+        if not exact.all():
+            self._refuse_value(
+                name, int(np.argmin(exact)), values, "lies between the values that it can hold: round it"
+            )
+        if dtype.kind == "f":
+            return self.with_columns(**{name: whole.astype(dtype)})
+        limits = np.iinfo(dtype)
+        outside = (whole < limits.min) | (whole > limits.max)
+        if outside.any():
+            self._refuse_value(name, int(np.argmax(outside)), values, f"does not fit: it is stored as {dtype}")
+        return self.with_columns(**{name: whole.astype(dtype)})
+
+    def _refuse_value(self, name: str, row: int, values: np.ndarray, problem: str) -> None:
+        hint = ""
+        if (kind := word(name).kind) in ("coordinate", "elevation"):
+            hint = f" or choose another {kind}_scalar"
+        raise HeaderError(f"header word '{name}' of trace {row + 1} would be {values[row]}, which {problem}{hint}")
 
     def without(self, *names: str) -> Headers:
         """The same headers without some words."""

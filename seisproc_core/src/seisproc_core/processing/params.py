@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ def param(
     minimum, maximum, above
         Inclusive bounds, and an exclusive lower bound.
     columns, keys
-        For a `Table`: the columns it must have, and header words that may key it.
+        For a `Table`: the columns it must have, and header words that may key it (``"*"``: any columns).
     """
     info = ParamInfo(help, unit, minimum, maximum, above, columns, keys)
     return attrs.field(default=default, metadata={_META: info}, kw_only=True)
@@ -99,8 +100,7 @@ def _convert(owner: str, name: str, type_: Any, info: ParamInfo, value: Any, bas
     if origin in (Union, types.UnionType):
         if value is None and type(None) in args:
             return None
-        (type_,) = (a for a in args if a is not type(None))
-        return _convert(owner, name, type_, info, value, base)
+        return _convert(owner, name, _alternative(args, value), info, value, base)
     if origin is Literal:
         if value not in args:
             raise ParameterError(owner, name, f"must be one of {', '.join(map(str, args))}, not {value!r}")
@@ -115,7 +115,17 @@ def _convert(owner: str, name: str, type_: Any, info: ParamInfo, value: Any, bas
         return {str(key): _convert(owner, f"{name}.{key}", args[1], info, item, base) for key, item in value.items()}
     if type_ is Table:
         return _table(owner, name, info, value, base)
+    if type_ is Path:
+        if not isinstance(value, (str, Path)) or not str(value) or "\0" in str(value):
+            raise ParameterError(owner, name, f"must be the path of a file, not {value!r}")
+        return Path(os.path.abspath((base or Path()) / value))
     return _scalar(owner, name, type_, info, value)
+
+
+def _alternative(args: tuple[Any, ...], value: Any) -> Any:
+    """Which of the types of ``A | str | None`` a value is meant as: text where text is allowed and given."""
+    types_ = [a for a in args if a is not type(None)]
+    return str if str in types_ and (isinstance(value, str) or len(types_) == 1) else types_[0]
 
 
 def _scalar(owner: str, name: str, type_: Any, info: ParamInfo, value: Any) -> Any:
@@ -151,7 +161,8 @@ def _table(owner: str, name: str, info: ParamInfo, value: Any, base: Path | None
     except UsageError as error:
         raise ParameterError(owner, name, str(error)) from error
     missing = [c for c in info.columns if c not in table]
-    extra = [c for c in table.columns if c not in info.columns and c not in info.keys]
+    any_column = "*" in info.keys
+    extra = [c for c in table.columns if not any_column and c not in info.columns and c not in info.keys]
     if missing or extra:
         problem = f"lacks column {missing[0]}" if missing else f"has an unknown column {extra[0]}"
         keys = f", optionally keyed by {', '.join(info.keys)}" if info.keys else ""
@@ -170,7 +181,13 @@ def to_plain(instance: Any) -> dict[str, Any]:
         value = getattr(instance, name)
         if value is not None:
             out[name] = (
-                value.to_json() if isinstance(value, Table) else list(value) if isinstance(value, tuple) else value
+                value.to_json()
+                if isinstance(value, Table)
+                else [str(v) if isinstance(v, Path) else v for v in value]
+                if isinstance(value, tuple)
+                else str(value)
+                if isinstance(value, Path)
+                else value
             )
     return out
 
@@ -202,8 +219,8 @@ def json_schema(cls: type, title: str) -> dict[str, Any]:
 def _type_schema(type_: Any, info: ParamInfo) -> dict[str, Any]:
     origin, args = typing.get_origin(type_), typing.get_args(type_)
     if origin in (Union, types.UnionType):
-        (type_,) = (a for a in args if a is not type(None))
-        return _type_schema(type_, info)
+        entries = [_type_schema(a, info) for a in args if a is not type(None)]
+        return entries[0] if len(entries) == 1 else {"anyOf": entries}
     if origin is Literal:
         return {"enum": list(args)}
     if origin is tuple:
@@ -214,11 +231,13 @@ def _type_schema(type_: Any, info: ParamInfo) -> dict[str, Any]:
         column = {"type": "array", "items": {"type": "number"}, "minItems": 1}
         inline = {
             "type": "object",
-            "properties": dict.fromkeys((*info.keys, *info.columns), column),
+            "properties": dict.fromkeys((*(key for key in info.keys if key != "*"), *info.columns), column),
             "required": list(info.columns),
-            "additionalProperties": False,
+            "additionalProperties": column if "*" in info.keys else False,
         }
         return {"oneOf": [inline, {"type": "string", "format": "path"}]}
+    if type_ is Path:
+        return {"type": "string", "format": "path"}
     entry: dict[str, Any] = {"type": _JSON_TYPES[type_]}
     for key, bound in (("minimum", info.minimum), ("maximum", info.maximum), ("exclusiveMinimum", info.above)):
         if bound is not None and type_ in (int, float):

@@ -201,7 +201,8 @@ class _Planner:
     def plan(self) -> Plan:
         flow, survey = self.flow, self.survey
         headers = complete(survey.headers(), np.arange(survey.n_traces), survey.sampling.count)
-        layout = Layout(headers=headers, sampling=survey.sampling)
+        files = tuple(str(name) for name, _ in survey.info.file.get("inputs", []))
+        layout = Layout(headers=headers, sampling=survey.sampling, files=files)
         source: dict[str, Any] = {
             "storage": flow.source.storage,
             "paths": list(flow.source.paths),
@@ -236,7 +237,7 @@ class _Planner:
         has_gathers = starts is not None
         if starts is None:
             starts = np.arange(count + 1)
-        before = Layout(headers=headers, sampling=layout.sampling, gather_starts=starts)
+        before = Layout(headers=headers, sampling=layout.sampling, gather_starts=starts, files=layout.files)
         after, planned = self._steps(steps, before, has_gathers)
         same_rows = after.n_traces == count and np.array_equal(after.gather_starts, starts)
         plain = not has_gathers and same_rows
@@ -255,7 +256,7 @@ class _Planner:
             segment_rows=sink.shard_rows,
         )
         self.stages.append(_fewer_repeats(stage, sink.shard_rows))
-        return Layout(headers=after.headers, sampling=after.sampling)
+        return Layout(headers=after.headers, sampling=after.sampling, files=layout.files)
 
     def _steps(self, steps: list[Step], layout: Layout, has_gathers: bool) -> tuple[Layout, tuple[StepPlan, ...]]:
         planned = []
@@ -266,7 +267,7 @@ class _Planner:
                 raise FlowError(
                     f"step '{step.use}' works on gathers: put gather = [...] into [source], or a sort step before it"
                 )
-            instance = build(cls, step.use, step.parameters, self.flow.base)
+            instance = build(cls, step.use, step.parameters, self.flow.base).resolve(layout)
             instance.check(layout)
             self.notes += [f"{step.use}: {note}" for note in instance.notes(layout)]
             after = instance.plan(layout)
@@ -289,7 +290,9 @@ class _Planner:
 
     def _output(self, layout: Layout, last: bool) -> OutputPlan:
         headers, flow, info = layout.headers, self.flow, self.survey.info
-        steps = len(flow.steps)
+        changed = any(
+            step.use != "sort" and not self.registry.load("processors", step.use).headers_only for step in flow.steps
+        )
         index = flow.sink.index if last else ()
         for word in {word for keys in index for word in keys}:
             headers.column(word)
@@ -297,9 +300,9 @@ class _Planner:
             n_traces=layout.n_traces,
             sampling=layout.sampling,
             words={name: headers.dtype(name).str for name in headers},
-            info=attrs.evolve(info, processed=info.processed or steps > 0),
+            info=attrs.evolve(info, processed=info.processed or changed),
             raw_header_bytes=self.survey.raw_header_bytes,
-            raw_sample_bytes=0 if steps else self.survey.raw_sample_bytes,
+            raw_sample_bytes=0 if changed else self.survey.raw_sample_bytes,
             index=index,
             options=flow.sink.options if last else {},
         )

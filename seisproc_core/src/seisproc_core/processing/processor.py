@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast, dataclass_transform
 
 import attrs
 
@@ -32,12 +32,27 @@ class Processor:
         Names of the kernels it calls through `Context.kernel`.
     version
         Raised whenever results change; part of a job's fingerprint.
+    headers_only
+        It changes header words or drops traces, and no sample: the original file's samples stay what they were.
     """
 
     id: ClassVar[str] = ""
     scope: ClassVar[Scope] = "trace"
     kernels: ClassVar[tuple[str, ...]] = ()
     version: ClassVar[int] = 1
+    headers_only: ClassVar[bool] = False
+
+    def resolve(self, layout: Layout) -> Processor:
+        """The step with everything filled in that depends on all headers, or on files: called once, while planning.
+
+        What it returns is checked, planned, put into the plan and run by every worker; so an edit of a file, or a
+        worker that sees only some of the traces, changes nothing any more.
+        """
+        return self
+
+    def replaced(self, **values: Any) -> Self:
+        """The same step with other values of some parameters."""
+        return attrs.evolve(cast("Any", self), **values)  # type: ignore[no-any-return]
 
     def check(self, layout: Layout) -> None:
         """Refuse parameters that do not suit the data (a corner above Nyquist, a missing word), before any work."""
@@ -71,20 +86,23 @@ class Processor:
 
 
 @dataclass_transform(field_specifiers=(param, attrs.field), kw_only_default=True, frozen_default=True)
-def processor(id: str, *, scope: Scope, kernels: tuple[str, ...] = (), version: int = 1) -> Callable[[T], T]:
+def processor(
+    id: str, *, scope: Scope, kernels: tuple[str, ...] = (), version: int = 1, headers_only: bool = False
+) -> Callable[[T], T]:
     """Turn a class with `param` fields into a processor.
 
     Parameters
     ----------
     id
         Name in flows: lower case letters, digits and ``_``.
-    scope, kernels, version
+    scope, kernels, version, headers_only
         See `Processor`.
     """
 
     def make(cls: T) -> T:
         made: Any = attrs.frozen(kw_only=True)(cls)
         made.id, made.scope, made.kernels, made.version = id, scope, kernels, version
+        made.headers_only = headers_only
         return made  # type: ignore[no-any-return]
 
     return make

@@ -77,7 +77,7 @@ def run_processor(
     backend
         Which implementation of those kernels to use; the reference where that backend has none.
     """
-    instance = build(cls, cls.id, parameters or {}, base)
+    instance = build(cls, cls.id, parameters or {}, base).resolve(gather.layout)
     instance.check(gather.layout)
     planned = instance.plan(gather.layout)
     found: dict[str, Any] = {}

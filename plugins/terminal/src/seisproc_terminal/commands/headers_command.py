@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from seisproc_core.data.formats import format_of, function_of, open_survey
+from seisproc_core.errors import UsageError
 from seisproc_terminal import output
 from seisproc_terminal.options import given, json_option, reading_options, rows_of, words_of
 
@@ -25,9 +27,21 @@ _USUAL = (
 @click.option("--words", metavar="WORD,WORD", help="Words to show, or 'all'.  [default: the usual ones in use]")
 @click.option("--rows", default="0:20", show_default=True, metavar="FIRST:END", help="Traces to show, from 0.")
 @click.option("--stats", is_flag=True, help="Range and number of different values of each word, over all traces.")
+@click.option("--where", metavar="EXPRESSION", help="Only traces for which this holds, as 'abs(offset) < 500'.")
+@click.option("--compute", "computed", multiple=True, metavar="WORD=EXPRESSION",
+              help="Compute a word from others and show it too. May be repeated.")  # fmt: skip
 @reading_options
 @json_option
-def command(file: Path, words: str | None, rows: str, stats: bool, as_json: bool, **overrides: Any) -> None:
+def command(
+    file: Path,
+    words: str | None,
+    rows: str,
+    stats: bool,
+    where: str | None,
+    computed: tuple[str, ...],
+    as_json: bool,
+    **overrides: Any,
+) -> None:
     """List the trace headers of FILE: values as stored, one line per trace.
 
     Words go by name (field_record), SU key (fldr) or segyio name (FieldRecord).
@@ -37,25 +51,80 @@ def command(file: Path, words: str | None, rows: str, stats: bool, as_json: bool
       seisproc headers shots.sgy
       seisproc headers shots.sgy --words fldr,tracf,offset --rows 0:96
       seisproc headers line.seis --stats
+      seisproc headers line.seis --where "abs(offset) < 100 and channel > 4"
+      seisproc headers shots.sgy --compute "midpoint = (source_x + receiver_x) / 2" --words channel,midpoint
+
+    Expressions see words in SI units (metres, seconds); the table shows them as stored.
     """
     options = given(overrides)
     chosen = None if words in (None, "all") else words_of(str(words))
+    if where or computed:
+        _show_chosen(file, chosen, rows, stats, where, computed, options, as_json=as_json)
+        return
     if stats:
         found = _statistics(file, chosen or (), options)
-        if as_json:
-            output.document({"path": str(file), "words": found})
-        else:
-            keys = ("first", "last", "min", "max", "n_unique")
-            output.table(("word", *keys), [(name, *(entry[key] for key in keys)) for name, entry in found.items()])
+        _print_statistics(file, found, as_json=as_json)
         return
     asked, columns = _columns(file, chosen, rows, options)
     if words is None:
         columns = {name: columns[name] for name in _USUAL if name in columns} or columns
-    numbers = range(asked.start, asked.stop)
+    _print_rows(file, range(asked.start, asked.stop), columns, as_json=as_json)
+
+
+def _print_rows(file: Path, numbers: Sequence[int], columns: dict[str, np.ndarray], *, as_json: bool) -> None:
     if as_json:
         output.document({"path": str(file), "rows": list(numbers), "words": columns})
     else:
         output.table(("trace", *columns), zip(numbers, *columns.values(), strict=True))
+
+
+def _print_statistics(file: Path, found: dict[str, dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        output.document({"path": str(file), "words": found})
+    else:
+        keys = ("first", "last", "min", "max", "n_unique")
+        output.table(("word", *keys), [(name, *(entry[key] for key in keys)) for name, entry in found.items()])
+
+
+def _show_chosen(
+    file: Path,
+    words: tuple[str, ...] | None,
+    rows: str,
+    stats: bool,
+    where: str | None,
+    computed: tuple[str, ...],
+    options: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """The traces that an expression chooses, with computed words; `rows` counts among them."""
+    import numpy as np
+
+    from seisproc_core.data.expressions import Expression, assignment
+
+    survey = open_survey(file, options)
+    headers = survey.headers()
+    made = []
+    for text in computed:
+        name, expression = assignment(text)
+        headers = headers.assign(name, expression.evaluate(headers))
+        made.append(name)
+    chosen = np.arange(len(headers)) if where is None else np.flatnonzero(Expression.parse(where).condition(headers))
+    if not chosen.size:
+        raise UsageError(f"no trace of {file} has {where}")
+    shown = headers.take(chosen)
+    names = words or (tuple(headers) if stats else tuple(dict.fromkeys((*(w for w in _USUAL if w in shown), *made))))
+    if stats:
+        found = {name: _statistics_of(shown.column(name)) for name in names}
+        _print_statistics(file, {n: s for n, s in found.items() if words or s["min"] or s["max"]}, as_json=as_json)
+        return
+    if not as_json:
+        output.remark(f"{chosen.size:,} of {survey.n_traces:,} traces")
+    asked = slice(0, min(20, chosen.size)) if rows == "0:20" else rows_of(rows, chosen.size)
+    columns = {name: shown.column(name)[asked] for name in names}
+    if words is None:
+        columns = {name: column for name, column in columns.items() if column.any() or name in made}
+    _print_rows(file, chosen[asked].tolist(), columns, as_json=as_json)
 
 
 def _columns(
@@ -79,16 +148,19 @@ def _statistics(file: Path, words: tuple[str, ...], options: dict[str, Any]) -> 
     if statistics is not None:
         found: dict[str, dict[str, Any]] = statistics(str(file), words, **options)
         return found
-    import numpy as np
-
     headers = open_survey(file, options).headers()
     made = {}
     for name in words or headers:
         column = headers.column(name)
-        different = np.unique(column)
-        if words or different.any():
-            made[name] = {
-                "first": column[0], "last": column[-1], "min": different[0], "max": different[-1],
-                "n_unique": len(different),
-            }  # fmt: skip
+        if words or column.any():
+            made[name] = _statistics_of(column)
     return made
+
+
+def _statistics_of(column: np.ndarray) -> dict[str, Any]:
+    import numpy as np
+
+    different = np.unique(column)
+    return {
+        "first": column[0], "last": column[-1], "min": different[0], "max": different[-1], "n_unique": len(different),
+    }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from seisproc_core.errors import UsageError
@@ -19,6 +20,8 @@ _PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i
 @click.option("--gather", "gathers", multiple=True, metavar="WORD[,WORD]",
               help="Build an index of these gathers in the survey. May be repeated.")  # fmt: skip
 @click.option("--word", "places", multiple=True, metavar="NAME=BYTE:TYPE", help=_PLACE_HELP)
+@click.option("--compute", "computed", multiple=True, metavar="WORD=EXPRESSION",
+              help="Compute a header word from others, as the step header_math does. May be repeated.")  # fmt: skip
 @reading_options
 @click.option("--delay-ms", type=float, help="Time of the first sample in ms, whatever the file says.")
 @click.option("--length-unit", type=click.Choice(["m", "ft", "us_ft"]), help="Unit of coordinates and offsets.")
@@ -32,6 +35,7 @@ def command(
     out: Path,
     gathers: tuple[str, ...],
     places: tuple[str, ...],
+    computed: tuple[str, ...],
     shard_traces: int | None,
     how: How,
     as_json: bool,
@@ -48,6 +52,7 @@ def command(
       seisproc import shots.sgy line.seis
       seisproc import rec*.sgy line.seis --gather cdp --gather field_record,channel
       seisproc import field.sgy line.seis --word polarity=233:i2 --nan zero
+      seisproc import field.sgy line.seis --compute "cdp = field_record + channel" --gather cdp
     """
     from seisproc_core.transfers import import_flow
     from seisproc_terminal.jobs import carry_out
@@ -56,6 +61,10 @@ def command(
     if places:
         options["words"] = dict(_place(text) for text in places)
     flow = import_flow(files, out, options, tuple(words_of(text) for text in gathers), {"shard_traces": shard_traces})
+    if computed:
+        from seisproc_core.processing.flow import Step
+
+        flow = attrs.evolve(flow, steps=(Step(use="header_math", parameters={"compute": list(computed)}),))
     carry_out(lambda engine: engine.submit(flow, type="import", **how.submitted()), how, as_json=as_json)
 
 

@@ -1,0 +1,1 @@
+"""Header words computed, joined and assigned: geometry of sources and receivers, bins, maps."""
