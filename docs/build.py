@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from seisproc_core.data.words import DEAD_REASONS, OWN_WORDS, STANDARD
+from seisproc_core.data.words import DEAD_REASONS, GEOMETRY_WORDS, OWN_WORDS, STANDARD
 from seisproc_core.plugins import Described, Registry, registry
 from seisproc_terminal.commands.processors_command import example, parameter_row
 
@@ -109,7 +109,7 @@ def headers_page() -> Iterator[str]:
     rows = [(f"`{w.name}`", str(w.byte), w.type, w.su, w.kind, w.combine) for w in STANDARD.values()]
     yield table(head, rows)
     yield "Words of seisproc's own, on every trace:"
-    yield table(("word", "type", "rule"), [(f"`{w.name}`", w.type, w.combine) for w in OWN_WORDS])
+    yield table(("word", "type", "rule"), [(f"`{w.name}`", w.type, w.combine) for w in (*OWN_WORDS, *GEOMETRY_WORDS)])
     yield "`dead`: " + "; ".join(f"{code} {reason}" for code, reason in DEAD_REASONS.items()) + "."
 
 

@@ -28,6 +28,8 @@ class Keys:
     def _codes(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         """One integer per combination of key values; -1 where a value is in no row."""
         code = np.zeros(len(columns[0]), np.int64)
+        if not all(len(values) for values in self._values):
+            return code + NONE
         known = np.ones(len(columns[0]), bool)
         for values, column in zip(self._values, columns, strict=True):
             place = np.searchsorted(values, column)
@@ -44,6 +46,8 @@ class Keys:
     def find(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         """The row with those keys, the first of several; `NONE` where there is none. int64, shape of the columns."""
         codes = self._codes(columns)
+        if not len(self._sorted):
+            return codes
         place = np.searchsorted(self._sorted, codes)
         place[place == len(self._sorted)] = 0
         found: np.ndarray = np.where(self._sorted[place] == codes, self._order[place], NONE)

@@ -10,4 +10,8 @@ def seisproc_processors() -> list[str]:
     return [
         "seisproc_geometry.header_math:HeaderMath",
         "seisproc_geometry.join:Join",
+        "seisproc_geometry.geometry_step:Geometry",
+        "seisproc_geometry.offsets:Offsets",
+        "seisproc_geometry.bins:BinLine",
+        "seisproc_geometry.bins:BinGrid",
     ]

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 import attrs
 
 from seisproc_core.data.survey import LENGTH_FACTOR
-from seisproc_core.data.words import WORDS
+from seisproc_core.data.words import OWN_WORDS
 from seisproc_core.errors import ParameterError
 from seisproc_segy.fields import WIDTHS
 from seisproc_segy.samples import SAMPLE_BYTES
 
+MADE = {word.name for word in OWN_WORDS}
 Places = Mapping[str, tuple[int, str]]
 
 
@@ -48,7 +49,7 @@ def _places(value: Any) -> Places:
         known = isinstance(place, (list, tuple)) and len(place) == 2 and place[1] in WIDTHS and type(place[0]) is int
         if not known or place[0] < 1:
             raise ValueError(f"has {name} = {place!r}; give [first byte, type] with a type of {' '.join(WIDTHS)}")
-        if name in WORDS and WORDS[name].byte == 0:
+        if name in MADE:
             raise ValueError(f"may not place '{name}', a word that seisproc makes itself")
         if not str(name).isidentifier():
             raise ValueError(f"has {name!r}, which is no word name: use letters, digits and underscores")

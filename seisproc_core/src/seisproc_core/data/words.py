@@ -146,6 +146,17 @@ OWN_WORDS = (
     Word(LIVE_END, 0, "i4", "", "plain", "max"),
     Word(DEAD, 0, "u1", "", "plain", "min"),
 )
+# Words that geometry gives to traces; SEG-Y has no places for them, but a file may get some (`words`).
+GEOMETRY_WORDS = (
+    Word("shot", 0, "i4", "", "plain", "same"),
+    Word("source", 0, "i4", "", "plain", "same"),
+    Word("receiver", 0, "i4", "", "plain", "same"),
+    Word("receiver_station", 0, "f8", "", "plain", "same"),
+    Word("azimuth", 0, "f8", "", "plain", "same"),
+    Word("midpoint_x", 0, "f8", "", "length", "mean"),
+    Word("midpoint_y", 0, "f8", "", "length", "mean"),
+    Word("line_distance", 0, "f8", "", "length", "mean"),
+)
 DEAD_REASONS = {
     0: "alive",
     1: "all samples zero",
@@ -165,7 +176,7 @@ def _standard() -> dict[str, Word]:
 
 
 STANDARD: dict[str, Word] = _standard()
-WORDS: dict[str, Word] = STANDARD | {word.name: word for word in OWN_WORDS}
+WORDS: dict[str, Word] = STANDARD | {word.name: word for word in (*OWN_WORDS, *GEOMETRY_WORDS)}
 # The names the field uses elsewhere: SU keys, and segyio's TraceField names.
 _SEGYIO = {
     "fieldrecord": "field_record", "tracenumber": "channel", "energysourcepoint": "source_station",

@@ -123,9 +123,10 @@ def _convert(owner: str, name: str, type_: Any, info: ParamInfo, value: Any, bas
 
 
 def _alternative(args: tuple[Any, ...], value: Any) -> Any:
-    """Which of the types of ``A | str | None`` a value is meant as: text where text is allowed and given."""
+    """Which of the types of ``A | str | None`` or ``A | Path | None`` a value is meant as: text is text or a path."""
     types_ = [a for a in args if a is not type(None)]
-    return str if str in types_ and (isinstance(value, str) or len(types_) == 1) else types_[0]
+    texts = [a for a in types_ if a in (str, Path)]
+    return texts[0] if texts and isinstance(value, (str, Path)) else types_[0]
 
 
 def _scalar(owner: str, name: str, type_: Any, info: ParamInfo, value: Any) -> Any:
@@ -180,16 +181,19 @@ def to_plain(instance: Any) -> dict[str, Any]:
     for name in fields_of(type(instance)):
         value = getattr(instance, name)
         if value is not None:
-            out[name] = (
-                value.to_json()
-                if isinstance(value, Table)
-                else [str(v) if isinstance(v, Path) else v for v in value]
-                if isinstance(value, tuple)
-                else str(value)
-                if isinstance(value, Path)
-                else value
-            )
+            out[name] = plain_value(value)
     return out
+
+
+def plain_value(value: Any) -> Any:
+    """The value of a parameter as JSON has it."""
+    if isinstance(value, Table):
+        return value.to_json()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple):
+        return [plain_value(item) for item in value]
+    return {key: plain_value(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def json_schema(cls: type, title: str) -> dict[str, Any]:

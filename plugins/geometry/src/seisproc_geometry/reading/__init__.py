@@ -1,0 +1,1 @@
+"""Survey files of the field, read into points and relations."""

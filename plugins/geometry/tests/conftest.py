@@ -1,0 +1,8 @@
+"""Shared pieces of the tests of this plugin."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
