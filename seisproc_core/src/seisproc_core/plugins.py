@@ -38,7 +38,7 @@ from seisproc_core.specs import (
     resolve,
 )
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 _ID = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _KINDS: dict[str, type] = {
     "kernels": KernelSpec,

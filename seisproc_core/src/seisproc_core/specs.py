@@ -56,7 +56,8 @@ class BackendSpec:
 class StorageSpec:
     """A file format: `impl` is a class that implements `seisproc_core.data.survey.Storage`.
     `working` formats can hold the intermediate stages of a job; `suffix_options` are options that the name of an output
-    stands for, ``{".su": {"kind": "su"}}``."""
+    stands for, ``{".su": {"kind": "su"}}``; `marks` are first bytes, in hexadecimal, by which a file is known whose
+    suffix names no format."""
 
     id: str
     suffixes: tuple[str, ...]
@@ -64,6 +65,7 @@ class StorageSpec:
     summary: str = ""
     working: bool = False
     suffix_options: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    marks: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

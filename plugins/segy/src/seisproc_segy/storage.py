@@ -15,7 +15,7 @@ from seisproc_segy.sink import SegySink
 from seisproc_segy.survey import SegySurvey, translated
 
 # First bytes of no SEG-Y text and of no plausible SU header.
-_SEG2 = "a SEG-2 file, which seisproc does not read; convert it to SEG-Y first"
+_SEG2 = "a SEG-2 file; give it a name in .sg2 or .dat"
 _FOREIGN = {
     b"\x55\x3a\x01\x00": _SEG2,
     b"\x3a\x55\x00\x01": _SEG2,

@@ -18,8 +18,8 @@ from seisproc_terminal import __version__, output
 
 STANDARD_PLUGINS = (
     "seisproc", "seisproc-alerts", "seisproc-denoise", "seisproc-geometry", "seisproc-joblib", "seisproc-jobstore",
-    "seisproc-numba", "seisproc-processes", "seisproc-ray", "seisproc-segy", "seisproc-signal", "seisproc-terminal",
-    "seisproc-velocity", "seisproc-zarr",
+    "seisproc-numba", "seisproc-processes", "seisproc-ray", "seisproc-seg2", "seisproc-segy", "seisproc-signal",
+    "seisproc-terminal", "seisproc-velocity", "seisproc-zarr",
 )  # fmt: skip
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 

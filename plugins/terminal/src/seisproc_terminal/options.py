@@ -44,10 +44,11 @@ def reading_options(command: Command) -> Command:
 
 # Options of the format as a flow or a program writes them: `samples=`, `interval_us = N`, `kind="su"`, `lenient=True`.
 _OPTION = re.compile(
-    r"(?<=\s)(kind|endian|format|samples|interval_us|delay_ms|text_encoding|lenient|nan|length_unit|revision)"
-    r"\s?=(?:\s?(?:\"(\w+)\"|(N|\d+)\b|True|\.\.\.))?"
+    r"(?<=\s)(kind|endian|format|samples|interval_us|delay_ms|text_encoding|lenient|nan|length_unit|revision|descale|"
+    r"field_record)"
+    r"\s?=(?:\s?(?:\"(\w+)\"|(N|\d+)\b|[Tt]rue|\.\.\.))?"
 )
-_PARAMETER = re.compile(r"^segy: parameter '(\w+)'")
+_PARAMETER = re.compile(r"^seg[y2]: parameter '(\w+)'")
 
 
 def as_typed(message: str) -> str:

@@ -15,7 +15,7 @@ from seisproc_core.plugins import Described, registry
 
 
 def format_of(path: Path) -> Described:
-    """The format of an input: by suffix, else the folder format for folders and the file format for files.
+    """The format of an input: by suffix, else by its first bytes, else the usual one of folders or files.
 
     Raises
     ------
@@ -31,9 +31,11 @@ def format_of(path: Path) -> Described:
     by_suffix = format_named(path)
     if by_suffix is not None:
         return by_suffix
-    for entry in registry().of("storage"):
-        if entry.spec["suffixes"] and bool(entry.spec["working"]) == path.is_dir():
-            return entry
+    by_mark = _format_marked(path)
+    if by_mark is not None:
+        return by_mark
+    for entry in _usual(working=path.is_dir()):
+        return entry
     raise UsageError(f"no installed format reads {path} (seisproc plugins list shows what is installed)")
 
 
@@ -48,9 +50,8 @@ def format_for(path: Path, *, working: bool) -> Described:
     entry = format_named(path)
     if entry is not None:
         return entry
-    for other in registry().of("storage"):
-        if other.spec["suffixes"] and bool(other.spec["working"]) == working:
-            return other
+    for other in _usual(working=working):
+        return other
     raise UsageError(f"no installed format writes {path} (seisproc plugins list shows what is installed)")
 
 
@@ -70,6 +71,25 @@ def open_survey(path: Path, options: Mapping[str, Any] | None = None) -> Survey:
     entry = format_of(path)
     survey: Survey = registry().load("storage", entry.id)().open([str(path)], options or {})
     return survey
+
+
+def _usual(*, working: bool) -> list[Described]:
+    """Formats that a bare name may stand for: not those that know their files by a mark."""
+    every = registry().of("storage")
+    return [e for e in every if e.spec["suffixes"] and not e.spec["marks"] and bool(e.spec["working"]) == working]
+
+
+def _format_marked(path: Path) -> Described | None:
+    """The format whose mark a regular file begins with; None where it has none of them, or cannot be read."""
+    marked = [(entry, bytes.fromhex(mark)) for entry in registry().of("storage") for mark in entry.spec["marks"]]
+    if not marked or not path.is_file():  # a pipe would wait for ever
+        return None
+    try:
+        with path.open("rb") as file:
+            head = file.read(max(len(mark) for _, mark in marked))
+    except OSError:
+        return None
+    return next((entry for entry, mark in marked if head.startswith(mark)), None)
 
 
 def function_of(entry: Described, name: str) -> Callable[..., Any] | None:

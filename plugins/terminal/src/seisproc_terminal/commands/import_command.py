@@ -14,7 +14,7 @@ from seisproc_terminal.options import How, given, job_options, json_option, read
 _PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i4 u1 u2 u4 f4 ...). May be repeated."
 
 
-@click.command(short_help="Read SEG-Y or SU files into a survey.")
+@click.command(short_help="Read SEG-Y, SU or SEG-2 files into a survey.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--gather", "gathers", multiple=True, metavar="WORD[,WORD]",
@@ -27,6 +27,9 @@ _PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i
 @click.option("--length-unit", type=click.Choice(["m", "ft", "us_ft"]), help="Unit of coordinates and offsets.")
 @click.option("--nan", type=click.Choice(["error", "zero", "kill"]),
               help="What to do with NaN and infinite samples.  [default: error]")  # fmt: skip
+@click.option("--field-record", type=click.Choice(["shot_sequence_number", "raw_record", "file_name", "position"]),
+              help="Where field record numbers of SEG-2 files come from.  [default: as the files say]")  # fmt: skip
+@click.option("--descale", is_flag=True, help="Multiply samples of SEG-2 files with their DESCALING_FACTOR.")
 @click.option("--shard-traces", type=click.IntRange(1), help="Traces per file of the survey.  [default: by size]")
 @job_options
 @json_option
@@ -53,6 +56,7 @@ def command(
       seisproc import rec*.sgy line.seis --gather cdp --gather field_record,channel
       seisproc import field.sgy line.seis --word polarity=233:i2 --nan zero
       seisproc import field.sgy line.seis --compute "cdp = field_record + channel" --gather cdp
+      seisproc import 10*.dat line.seis --field-record file_name
     """
     from seisproc_core.transfers import import_flow
     from seisproc_terminal.jobs import carry_out
