@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions, requires, version
 from pathlib import Path
 from typing import Any
@@ -130,23 +130,34 @@ class Registry:
         return f"{installed} (code {digest.hexdigest()[:12]})"
 
 
-_registries: dict[str, Registry] = {}
+_registries: dict[Hashable, Registry] = {}
 
 
 def registry() -> Registry:
     """The registry of this environment, from the cached index where that is still true.
 
     ``SEISPROC_PLUGINS`` (comma-separated distribution names) limits which plugins are loaded; empty means none.
+
+    A process asks what is installed again only after a change of the folders that modules are found in: code edited
+    under it would not be imported again either.
     """
-    points = list(_entry_points())
-    key = _fingerprint(points)
-    if key not in _registries:
+    where = (os.environ.get("SEISPROC_PLUGINS"), *((entry, _changed_at(entry)) for entry in sys.path))
+    if where not in _registries:
+        points = list(_entry_points())
+        key = _fingerprint(points)
         found = _read_index(key)
         if found is None:
             found = build(points)
             _write_index(key, found)
-        _registries[key] = found
-    return _registries[key]
+        _registries[where] = found
+    return _registries[where]
+
+
+def _changed_at(folder: str) -> int:
+    try:
+        return os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _entry_points() -> Iterator[tuple[EntryPoint, Distribution]]:
