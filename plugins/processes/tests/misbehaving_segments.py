@@ -86,6 +86,10 @@ def _look(folder: str, name: str) -> None:
     Path(folder, name).write_text(repr(found))
 
 
+def _ignore(*_: object) -> None:
+    return None
+
+
 def redecorates(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Notes what it finds, then changes all of it."""
     _begin(folder, segment)
@@ -98,7 +102,7 @@ def redecorates(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     np.seterr(all="raise")
     locale.setlocale(locale.LC_ALL, "C.UTF-8" if locale.setlocale(locale.LC_ALL) == "C" else "C")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, lambda *_: None)
+    signal.signal(signal.SIGUSR1, _ignore)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - left open

@@ -26,7 +26,9 @@ def test_every_way_to_die_costs_a_retry(stage: Stage) -> None:
     assert "Segmentation fault" in stage.log()
 
 
-def test_random_kills_lose_and_repeat_nothing(stage: Stage) -> None:
+def test_random_kills_lose_and_repeat_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine chance may hit the same segment three times.
+    monkeypatch.setattr("seisproc_processes.executor.MAX_DEATHS", 1000)
     stop = threading.Event()
     killed: set[int] = set()
 
@@ -35,8 +37,9 @@ def test_random_kills_lose_and_repeat_nothing(stage: Stage) -> None:
         while not stop.wait(0.12):
             pids = [pid for pid in sorted(stage.pids()) if pid not in killed and alive(pid)]
             if pids:
-                killed.add(dice.choice(pids))
-                os.kill(dice.choice(pids), signal.SIGKILL)
+                victim = dice.choice(pids)
+                killed.add(victim)
+                os.kill(victim, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()

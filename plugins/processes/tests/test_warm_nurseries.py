@@ -39,6 +39,23 @@ def test_the_next_job_gets_the_same_nursery_and_its_own_log(stage: Stage, other:
     assert "hello from segment 6\n" in other.log() and "segment 1" not in other.log()
 
 
+def test_what_a_job_will_need_is_imported_before_it_begins(stage: Stage) -> None:
+    before, marker = children(), stage.folder / "imported"
+    (stage.folder / "slow_to_import.py").write_text(
+        f"from pathlib import Path\nPath({str(marker)!r}).open('a').write('once ')\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(stage.folder))
+        with stage.executor("quick") as executor:
+            executor.warm(1, ["slow_to_import", "not_there_at_all"])
+            (warmed,) = nurseries(before)
+            executor.warm(1, ["slow_to_import"])
+            executor.run(stage.task(preload=("slow_to_import",)), range(4), stage.done)
+            assert nurseries(before) == {warmed}
+    assert sorted(stage.got) == [0, 1, 2, 3]
+    assert marker.read_text() == "once "
+
+
 def test_the_lock_is_free_as_soon_as_the_job_has_ended(stage: Stage) -> None:
     lock = os.open(stage.folder / "lock", os.O_CREAT | os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)

@@ -83,6 +83,14 @@ class Processes:
             if stage.nursery is not None:
                 self._give_back(stage.nursery, healthy)
 
+    def warm(self, threads: int, modules: Sequence[str]) -> None:
+        """Have a nursery import what a job will need while it is still being planned."""
+        wanted = origin(threads)
+        with self._lock:
+            if not any(nursery.alive and nursery.origin == wanted for nursery in self._idle):
+                self._idle.append(Nursery(threads))
+            self._idle[-1].preload([self.target.partition(":")[0], *modules])
+
     def nursery(self, task: Task, folder: Path) -> Nursery:
         """A nursery that serves this task: one that rests, if it would start now as it did, or a new one."""
         wanted = origin(task.threads)

@@ -58,13 +58,13 @@ class Nursery:
     threads
         What the numerical libraries in each worker are held to.
     folder
-        Working folder of the first job, where what goes wrong in starting is logged.
+        Working folder of the first job, where what goes wrong in starting is logged; None where there is none yet.
     """
 
-    def __init__(self, threads: int, folder: Path) -> None:
+    def __init__(self, threads: int, folder: Path | None = None) -> None:
         self.origin = origin(threads)
         self.ready = False  # it imports nothing now, and answers
-        log = _open_log(folder)
+        log = _open_log(folder) if folder is not None else os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         ours, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(
@@ -90,6 +90,10 @@ class Nursery:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    def preload(self, modules: Sequence[str]) -> None:
+        """Import for a job to come; what fails is tried again, and logged, when it begins."""
+        self._send({"preload": list(modules)})
 
     def begin(self, folder: Path, keep_open: Sequence[int], preload: Sequence[str]) -> None:
         """Serve a job: output of the nursery and of its workers is appended to `LOG` in its folder, its workers hold

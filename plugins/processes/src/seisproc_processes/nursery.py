@@ -4,10 +4,10 @@ Started by `handle.Nursery`. One thread, one loop. It runs no segment, because a
 its own (OpenMP, BLAS) is not safe to fork. It serves one job at a time and keeps what it imported for the next.
 
 Messages in: ``{"begin": count, "preload": [modules]}`` with so many descriptors, the job's log and what its workers
-shall hold; ``{"spawn": number, "target": "module:function"}`` with the worker's socket; ``{"kill": [numbers]}``;
-``{"rest": true}`` at the end of a job. Messages out: ``{"ready": true}`` after the imports; ``{"started": number,
-"pid": pid}``; ``{"exited": number, "status": wait status}``, or with ``"refused": reason`` instead of the status when
-the system gave no process; ``{"rested": true}``.
+shall hold; ``{"preload": [modules]}`` alone for a job that is still being planned; ``{"spawn": number, "target":
+"module:function"}`` with the worker's socket; ``{"kill": [numbers]}``; ``{"rest": true}`` at the end of a job. Messages
+out: ``{"ready": true}`` after the imports; ``{"started": number, "pid": pid}``; ``{"exited": number, "status": wait
+status}``, or with ``"refused": reason`` instead of the status when the system gave no process; ``{"rested": true}``.
 
 Processes that a worker leaves behind become the nursery's children (Linux) and are killed before the worker's end is
 told.
@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from seisproc_core.execution.remote import adopt_orphans, die_with
+from seisproc_core.plugins import registry
 from seisproc_processes import worker
 from seisproc_processes.wire import Channel, Message
 
@@ -90,10 +91,16 @@ class _Nursery:
                         os.kill(pid, signal.SIGKILL)  # still our child, not reaped: the pid cannot be someone else's
             elif "rest" in message:
                 self.rest()
+            elif "preload" in message:
+                self.preload(message["preload"])
 
     def begin(self, descriptors: int, modules: list[str]) -> None:
         log, *self.held = (self.engine.fds.popleft() for _ in range(descriptors))
         self.log_to(log)
+        self.preload(modules)
+        self.tell({"ready": True})
+
+    def preload(self, modules: list[str]) -> None:
         # An import can take seconds; an engine that dies meanwhile must not leave this process behind.
         signal.signal(signal.SIGALRM, lambda *_: self.leave_if_alone())
         signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
@@ -102,11 +109,11 @@ class _Nursery:
                 importlib.import_module(name)
             except BaseException:  # the worker that needs it will fail with the same error and report it
                 sys.stderr.write(f"preloading {name}:\n{traceback.format_exc()}\n")
+        registry()  # what workers know of plugins they have from us
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         self.arm()
         gc.freeze()  # what is loaded now stays shared: the workers' collectors leave it alone
-        self.tell({"ready": True})
 
     def rest(self) -> None:
         self.relay()

@@ -92,7 +92,8 @@ class Executor(Protocol):
     of `Task.memory_limit`, count only where one worker runs alone; before that they halve the number of workers.
 
     One object may run the stages of several jobs, one after the other and at the same time from several threads. An
-    executor with a `close` method has it called when its user needs it no more.
+    executor with a `close` method has it called when its user needs it no more; one with a method
+    ``warm(threads, modules)`` is told, before a job is planned, which modules it will probably need.
     """
 
     def run(self, task: Task, segments: Sequence[int], done: Callable[[Receipt], None]) -> None: ...

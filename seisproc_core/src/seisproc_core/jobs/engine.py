@@ -141,6 +141,8 @@ class Engine:
         job = new_job(flow, request, self.registry, self.capacity)
         if check and not request.after:
             since = self._supervisor.noticed
+            if job.attached:
+                self._supervisor.warm(job, flow)
             return self._hold(prepare(flow, job, self.store, self.registry, self.capacity), since)
         return self._hold_unplanned([(flow, job)])[0]
 

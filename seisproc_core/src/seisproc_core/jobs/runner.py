@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ from seisproc_core.jobs.journal import Journal
 from seisproc_core.jobs.resources import this_machine
 from seisproc_core.jobs.workfolder import WorkFolder, check_target
 from seisproc_core.plugins import Registry
+from seisproc_core.processing.flow import Flow
+from seisproc_core.processing.kernels import choose
 from seisproc_core.processing.planning import Plan, StagePlan
 
 
@@ -255,15 +257,27 @@ def used(control: Control) -> dict[str, Any]:
 
 def preload_modules(stages: Sequence[StagePlan], registry: Registry) -> tuple[str, ...]:
     """Modules that workers of these stages will import."""
-    implementations = [registry.find("storage", s.storage).spec["impl"] for s in stages]
-    implementations += [
-        registry.find("storage", str(s.source["storage"])).spec["impl"] for s in stages if "storage" in s.source
-    ]
-    for step in (step for stage in stages for step in stage.steps):
-        implementations.append(registry.find("processors", step.use).spec["impl"])
-        implementations += [
-            registry.find("kernels", f"{name}.{backend}").spec["impl"] for name, backend in step.kernels.items()
-        ]
+    storages = [stage.storage for stage in stages]
+    storages += [str(stage.source["storage"]) for stage in stages if "storage" in stage.source]
+    return _modules(storages, [(step.use, step.kernels) for stage in stages for step in stage.steps], registry)
+
+
+def probable_modules(flow: Flow, registry: Registry) -> tuple[str, ...]:
+    """`preload_modules` of a flow that is not planned yet."""
+    steps = []
+    for step in (step for step in flow.steps if step.use != "sort"):
+        needed = tuple(registry.find("processors", step.use).spec["kernels"])
+        steps.append((step.use, choose(registry, needed, step.backend, step.use)))
+    return _modules([flow.source.storage, flow.sink.storage], steps, registry)
+
+
+def _modules(
+    storages: Sequence[str], steps: Sequence[tuple[str, Mapping[str, str]]], registry: Registry
+) -> tuple[str, ...]:
+    found = [("storage", name) for name in storages]
+    for use, kernels in steps:
+        found += [("processors", use), *(("kernels", f"{name}.{backend}") for name, backend in kernels.items())]
+    implementations = [str(registry.find(kind, name).spec["impl"]) for kind, name in found]
     return tuple(dict.fromkeys(["seisproc_core.execution.worker", *(i.partition(":")[0] for i in implementations)]))
 
 

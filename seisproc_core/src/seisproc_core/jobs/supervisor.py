@@ -24,6 +24,7 @@ from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.prepare import prepare_stored
 from seisproc_core.jobs.process import identity
 from seisproc_core.jobs.resources import Resources
+from seisproc_core.jobs.runner import probable_modules
 from seisproc_core.jobs.scheduler import explain
 from seisproc_core.jobs.states import FINAL, State
 from seisproc_core.jobs.store import JobStore, Outline
@@ -364,8 +365,16 @@ class Supervisor:
             self._attempts.pop(handle.id, None)
         self._after_attempt(handle)
 
+    def warm(self, job: Job, flow: Flow) -> None:
+        """Let the executor get ready for a job of this process while it is planned; a guess, and never an error."""
+        with contextlib.suppress(Exception):
+            executor = self._executor_of(job.executor)
+            if hasattr(executor, "warm"):
+                executor.warm(job.threads, probable_modules(flow, self._registry))
+
     def _make_ready(self, handle: JobHandle, job: Job) -> None:
         if handle.prepared is None:
+            self.warm(job, self.flows.get(handle.id) or Flow.from_json(job.config))
             handle.prepared = prepare_stored(job, self.flows.get(handle.id), self._store, self._registry)
             handle.notes = handle.prepared.notes
             if handle.prepared.result is not None:
