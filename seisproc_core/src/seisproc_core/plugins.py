@@ -82,6 +82,11 @@ class Registry:
 
     plugins: tuple[PluginStatus, ...]
     entries: tuple[Described, ...]
+    _known: dict[str, dict[str, Described]] = attrs.field(init=False, eq=False, repr=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        for entry in self.entries:
+            self._known.setdefault(entry.kind, {})[entry.id] = entry
 
     def of(self, kind: str) -> list[Described]:
         """All descriptions of a kind, by id."""
@@ -89,11 +94,11 @@ class Registry:
 
     def find(self, kind: str, id: str) -> Described:
         """The description of that kind and id; `UsageError` with the nearest names when there is none."""
-        import difflib
-
-        known = {e.id: e for e in self.entries if e.kind == kind}
+        known = self._known.get(kind, {})
         if id in known:
             return known[id]
+        import difflib
+
         near = difflib.get_close_matches(id, known, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else f"installed: {', '.join(sorted(known)) or 'none'}"
         what = {

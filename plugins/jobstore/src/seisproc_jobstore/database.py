@@ -33,7 +33,7 @@ class _Wish:
 ADVICE = "; move the file away to begin a new one (unfinished outputs can still be resumed by their path)"
 _TIMEOUT_S = 5.0
 _WAL_KEPT = 16 << 20  # bytes
-_CACHE_KIB = 16_384
+_CACHE_KIB = 4_096
 
 
 class Database:
@@ -126,14 +126,11 @@ class Database:
                 self._full = durable
             # "Immediate": take the write lock before reading, so that what was read still holds when it is written.
             self._db.execute("BEGIN IMMEDIATE")
-            for wish in wishes:
-                self._db.execute("SAVEPOINT change")
-                try:
-                    wish.result = wish.change(self._db)
-                except Exception as error:
-                    wish.error = error
-                    self._db.execute("ROLLBACK TO change")
-                self._db.execute("RELEASE change")
+            if len(wishes) == 1:
+                wishes[0].result = wishes[0].change(self._db)
+            else:
+                for wish in wishes:
+                    self._try(wish)
             self._db.execute("COMMIT")
         except BaseException as error:
             if self._db.in_transaction:
@@ -147,6 +144,15 @@ class Database:
         finally:
             for wish in wishes:
                 wish.done = True
+
+    def _try(self, wish: _Wish) -> None:
+        self._db.execute("SAVEPOINT change")
+        try:
+            wish.result = wish.change(self._db)
+        except Exception as error:
+            wish.error = error
+            self._db.execute("ROLLBACK TO change")
+        self._db.execute("RELEASE change")
 
     def close(self) -> None:
         with self._lock, self.explained():

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -40,6 +41,10 @@ CHECKED_WHEN_OPENED = 4 << 20  # bytes; larger files are checked when an engine 
 _JOB = f"SELECT {', '.join(COLUMNS)}, document FROM jobs LEFT JOIN documents USING (number)"
 _OUTLINE = f"SELECT {', '.join(OUTLINE)}, outline_mark FROM jobs"
 _LAST = "\U0010ffff"  # sorts after whatever an id may go on with
+_CHECKSUMS = ("id", "outline_mark", "progress_mark", "mark")
+_marks = itemgetter(*(COLUMNS.index(name) for name in _CHECKSUMS))
+_MARKS = f"SELECT {', '.join(_CHECKSUMS)} FROM jobs WHERE number = ?"
+_RECENT = 256  # jobs: those under way, a few KB each
 # States that an engine notes by itself; losing them with the power costs nothing that it would not find out.
 _NOT_DURABLE = (State.RUNNING, State.SEALING)
 
@@ -84,6 +89,7 @@ class SqliteStore:
         self._seen: tuple[int, int] | None = (
             None  # the database's count of foreign commits, and the latest version then
         )
+        self._recent: dict[str, tuple[Row, str, Job]] = {}  # as last read or written, the latest last
         try:
             self._prepare()
         except BaseException:
@@ -152,7 +158,7 @@ class SqliteStore:
     def get(self, job_id: str) -> Job:
         """The job; an unambiguous beginning of its id will do. `UsageError` when there is none."""
         with self._db.reading() as db:
-            return job_of(*_split(self._row(db, job_id)))
+            return self._job(db, job_id)[2]
 
     def find(self, query: Query) -> list[Job]:
         """The jobs that match, newest submission first."""
@@ -313,10 +319,24 @@ class SqliteStore:
         row: Row | None = db.execute(sql, (text(job_id),)).fetchone()
         return row or db.execute(sql, (self._id(db, job_id),)).fetchone()
 
+    def _job(self, db: sqlite3.Connection, job_id: str) -> tuple[Row, str, Job]:
+        """A job with its row and document: those of the last time where the checksums are still the same."""
+        seen = self._recent.get(job_id)
+        if seen is not None and db.execute(_MARKS, (seen[0][0],)).fetchone() == _marks(seen[0]):
+            return seen
+        row, document = _split(self._row(db, job_id))
+        return self._remember(row, document, job_of(row, document))
+
+    def _remember(self, row: Row, document: str, job: Job) -> tuple[Row, str, Job]:
+        self._recent.pop(job.id, None)
+        self._recent[job.id] = (row, document, job)
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        return row, document, job
+
     def _change(self, job_id: str, change: Callable[[Job], Job], *, durable: bool) -> Job:
         def update(db: sqlite3.Connection) -> Job:
-            row, old_document = _split(self._row(db, job_id))
-            old = job_of(row, old_document)
+            row, old_document, old = self._job(db, job_id)
             job = change(old)
             document = document_of(job, job.events)
             new = row_of(job, job.state, job.events, document, row[0], self._last(db)[1] + 1)
@@ -335,26 +355,22 @@ class SqliteStore:
                 links = [(text(parent), text(job.id)) for parent in job.after]
                 db.executemany(schema.INSERT_DEPENDENCY, links)
             self._seen = None
+            self._remember(new, document, job)
             return job
 
         return self._db.write(update, durable=durable)
 
     def _last(self, db: sqlite3.Connection) -> tuple[int, int]:
         """The last number and version that were given, to jobs that are forgotten too."""
-        number, version, _ = self._kept(db)
-        # Two queries: each is one step down an index.
-        (newest,), (latest,) = (
-            db.execute(f"SELECT max({name}) FROM jobs").fetchone() for name in ("number", "version")
-        )
-        return max(number, newest or 0), max(version, latest or 0)
+        # Each maximum is one step down an index.
+        newest = "(SELECT max(number) FROM jobs), (SELECT max(version) FROM jobs)"
+        *kept, number, version = db.execute(f"SELECT number, version, leader, mark, {newest} FROM store").fetchone()
+        kept_number, kept_version, _ = _checked(kept)
+        return max(kept_number, number or 0), max(kept_version, version or 0)
 
     def _kept(self, db: sqlite3.Connection) -> tuple[int, int, str]:
         """Number and version at the last purge, and who leads."""
-        *values, checksum = db.execute("SELECT number, version, leader, mark FROM store").fetchone()
-        if mark(tuple(values)) != checksum:
-            raise BadRow("its counters do not match their checksum")
-        number, version, leader = values
-        return number, version, leader
+        return _checked(db.execute("SELECT number, version, leader, mark FROM store").fetchone())
 
     def _keep(self, db: sqlite3.Connection, number: int, version: int, leader: str) -> None:
         values = (number, version, leader)
@@ -374,6 +390,14 @@ class SqliteStore:
             ids.add(job.id)
             outputs |= {job.output} if job.output else set()
         return self._db.damaged("its rows and its indexes disagree")
+
+
+def _checked(counters: Sequence[Any]) -> tuple[int, int, str]:
+    """Number, version and leader of the table ``store``, held to their checksum."""
+    number, version, leader, checksum = counters
+    if mark((number, version, leader)) != checksum:
+        raise BadRow("its counters do not match their checksum")
+    return number, version, leader
 
 
 def _split(row: Row) -> tuple[Row, str]:

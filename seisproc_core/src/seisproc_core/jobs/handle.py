@@ -88,7 +88,10 @@ class JobHandle:
         self.prepared = prepared
         self.running = False  # an attempt in this process
         self._owner = owner
-        self._ended = threading.Event()
+        self._ended = False
+        self._under_way = threading.Lock()  # held until the end: waiting for that is waiting for the lock
+        self._under_way.acquire()
+        self._last: Job | None = None  # when it has ended: it will not change, and stores need not keep it
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._error: BaseException | None = None
@@ -103,7 +106,12 @@ class JobHandle:
     @property
     def job(self) -> Job:
         """The job as its store has it."""
-        return self._owner.store.get(self.id)
+        if self._last is not None:
+            return self._last
+        job = self._owner.store.get(self.id)
+        if self._ended and job.finished:
+            self._last = job
+        return job
 
     @property
     def traces_in(self) -> int:
@@ -114,7 +122,7 @@ class JobHandle:
 
     @property
     def ended(self) -> bool:
-        return self._ended.is_set()
+        return self._ended
 
     # -- what its user does
 
@@ -136,7 +144,9 @@ class JobHandle:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the end; False when the time ran out."""
-        return self._ended.wait(timeout_s)
+        if self._under_way.acquire(timeout=-1 if timeout_s is None else max(timeout_s, 0)):
+            self._under_way.release()
+        return self._ended
 
     def result(self, timeout_s: float | None = None) -> Result:
         """The result; raises the job's error if it failed, `Cancelled` if it was cancelled."""
@@ -208,7 +218,7 @@ class JobHandle:
 
     def progress(self, every_s: float = 0.1) -> Iterator[Progress]:
         """Progress reports until the job has ended; the last one shows its final state."""
-        while not self._ended.wait(every_s):
+        while not self.wait(every_s):
             yield self.snapshot()
         yield self.snapshot()
 
@@ -229,10 +239,14 @@ class JobHandle:
     def end(self, *, result: Survey | Path | None = None, error: BaseException | None = None) -> None:
         """Tell how it ended; only the first time counts."""
         with self._lock:
-            if self._ended.is_set():
+            if self._ended:
                 return
             self._result, self._error = result, error
-            self._ended.set()
+            self._ended = True
+            self._under_way.release()
+        if not self._owner.store.shared:
+            with contextlib.suppress(SeisprocError):
+                self.job  # noqa: B018 - kept here: such a store forgets
         for callback in self._callbacks:
             callback()
 
@@ -248,7 +262,7 @@ class JobHandle:
     def call_at_end(self, callback: Callable[[], None]) -> None:
         """Call back when it has ended, from whatever thread; at once if it has."""
         with self._lock:
-            if not self._ended.is_set():
+            if not self._ended:
                 self._callbacks.append(callback)
                 return
         callback()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -156,17 +158,27 @@ class JobStore(Protocol):
 
 
 class MemoryStore:
-    """Jobs of this process, forgotten with it."""
+    """Jobs of this process, forgotten with it.
+
+    Parameters
+    ----------
+    keep
+        So many finished jobs are remembered, the latest, so that a program may run for months. Those that others come
+        after stay, and those whose end was not yet told to whoever asks for `changes`.
+    """
 
     shared = False
     address = ""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep: int = 1000) -> None:
         self._jobs: dict[str, Job] = {}
-        self._outlines: dict[str, Outline] = {}
+        self._outlines: dict[str, Outline] = {}  # the job that changed last comes last
         self._outputs: dict[str, str] = {}  # of unfinished jobs
         self._children: dict[str, list[str]] = {}
-        self._log: list[str] = []  # ids, one entry per version
+        self._finished: deque[str] = deque()
+        self._keep = keep
+        self._told = 0  # version up to which somebody knows of all changes
+        self._version = 0
         self._count = 0
         self._leader = ""
         self._lock = threading.RLock()
@@ -231,8 +243,9 @@ class MemoryStore:
 
     def changes(self, since: int) -> list[Outline]:
         with self._lock:
-            latest = dict.fromkeys(reversed(self._log[since:]))  # the last change of each job
-            return [self._outlines[job_id] for job_id in reversed(latest) if job_id in self._outlines]
+            self._told = max(self._told, since)
+            news = list(itertools.takewhile(lambda one: one.version > since, reversed(self._outlines.values())))
+            return news[::-1]
 
     def children(self, job_id: str) -> list[str]:
         with self._lock:
@@ -264,8 +277,7 @@ class MemoryStore:
                 if job.finished and job.id not in needed and job.events and job.events[-1].at < before
             ]
             for job_id in old:
-                del self._jobs[job_id], self._outlines[job_id]
-                self._children.pop(job_id, None)
+                self._forget(job_id)
             return len(old)
 
     def close(self) -> None:
@@ -280,10 +292,29 @@ class MemoryStore:
             self._put(change(self._jobs[job_id]), self._outlines[job_id].number)
             return self._jobs[job_id]
 
+    def _forget(self, job_id: str) -> None:
+        del self._jobs[job_id], self._outlines[job_id]
+        self._children.pop(job_id, None)
+
+    def _forget_the_oldest(self) -> None:
+        """Few at a time, whatever has gathered: whoever waits for a store waits for this, too."""
+        for _ in range(min(2, len(self._finished) - self._keep)):
+            oldest = self._finished.popleft()
+            if oldest not in self._jobs:  # purged
+                continue
+            if self._outlines[oldest].version > self._told or self.children(oldest):
+                self._finished.append(oldest)
+            else:
+                self._forget(oldest)
+
     def _put(self, job: Job, number: int) -> None:
-        self._log.append(job.id)
+        self._version += 1
         self._jobs[job.id] = job
-        self._outlines[job.id] = outline(job, number, len(self._log))
+        self._outlines.pop(job.id, None)
+        self._outlines[job.id] = outline(job, number, self._version)
+        if job.finished:
+            self._finished.append(job.id)
+            self._forget_the_oldest()
         if job.output and not job.finished:
             self._outputs[job.output] = job.id
         elif self._outputs.get(job.output) == job.id:
