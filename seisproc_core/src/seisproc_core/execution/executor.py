@@ -36,13 +36,15 @@ class Receipt:
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Receipt:
-        pieces = tuple((str(k), int(o), int(n), int(c)) for k, o, n, c in plain["pieces"])
-        return cls(
-            segment=int(plain["segment"]),
-            pieces=pieces,
-            traces_in=int(plain["traces_in"]),
-            traces_out=int(plain["traces_out"]),
-        )
+        """`ValueError`, `TypeError` or `KeyError` when it is none."""
+        pieces = tuple(map(tuple, plain["pieces"]))
+        segment, traces_in, traces_out = plain["segment"], plain["traces_in"], plain["traces_out"]
+        for key, offset, length, crc in pieces:
+            if type(key) is not str or not type(offset) is type(length) is type(crc) is int:
+                raise TypeError("a piece is a key and three whole numbers")
+        if not type(segment) is type(traces_in) is type(traces_out) is int:
+            raise TypeError("segments and traces are whole numbers")
+        return cls(segment=segment, pieces=pieces, traces_in=traces_in, traces_out=traces_out)
 
 
 @attrs.frozen(kw_only=True)

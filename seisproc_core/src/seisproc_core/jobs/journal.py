@@ -5,17 +5,23 @@ A record torn by a crash fails its checksum and is dropped with everything behin
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from seisproc_core.errors import StorageError
 from seisproc_core.execution.executor import Receipt
 from seisproc_core.jobs import durable, faults
+
+
+_AT_ONCE = 1000  # records decoded together
 
 
 class Journal:
@@ -37,14 +43,17 @@ class Journal:
 
     def _load(self, data: bytes) -> int:
         """Take whole records; returns the length of the valid part."""
+        lines = data.splitlines(keepends=True)
         whole = 0
-        for line in data.splitlines(keepends=True):
-            record = _parse(line)
-            if record is None:
-                break
-            stage, receipts = record
-            self.done.setdefault(stage, {}).update((receipt.segment, receipt) for receipt in receipts)
-            whole += len(line)
+        with _without_garbage_collection():
+            for first in range(0, len(lines), _AT_ONCE):
+                some = lines[first : first + _AT_ONCE]
+                records = _parse(some)
+                for line, (stage, receipts) in zip(some, records, strict=False):
+                    self.done.setdefault(stage, {}).update((receipt.segment, receipt) for receipt in receipts)
+                    whole += len(line)
+                if len(records) < len(some):
+                    break
         return whole
 
     def append(self, stage: int, receipts: Sequence[Receipt]) -> None:
@@ -73,16 +82,35 @@ class Journal:
         self.close()
 
 
-def _parse(line: bytes) -> tuple[int, list[Receipt]] | None:
-    """One record, or None when it is torn or was altered."""
-    checksum, space, body = line.partition(b" ")
-    if not space or not body.endswith(b"\n"):
-        return None
-    body = body[:-1]
+def _parse(lines: Sequence[bytes]) -> list[tuple[int, list[Receipt]]]:
+    """Records, as far as they are neither torn nor altered; decoded together, which takes a third of the time."""
+    bodies = []
+    for line in lines:
+        checksum, space, body = line.partition(b" ")
+        if not space or not body.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body[:-1]):
+            break
+        bodies.append(body)
     try:
-        if int(checksum, 16) != zlib.crc32(body):
-            return None
-        plain = json.loads(body)
-        return int(plain["stage"]), [Receipt.from_json(item) for item in plain["receipts"]]
-    except (ValueError, KeyError, TypeError):
-        return None
+        return [_record(plain) for plain in json.loads(b"[%s]" % b",".join(bodies))]
+    except (ValueError, KeyError, TypeError, RecursionError):  # a checksum is no proof: up to the first that is none
+        half = len(bodies) // 2
+        if not half:
+            return []
+        found = _parse(lines[:half])
+        return found if len(found) < half else found + _parse(lines[half : len(bodies)])
+
+
+def _record(plain: Any) -> tuple[int, list[Receipt]]:
+    return int(plain["stage"]), [Receipt.from_json(item) for item in plain["receipts"]]
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Looking through a million new objects again and again would take longer than making them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
