@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
 import numpy as np
 import pytest
 from integration_kit import contents, flow, model_line, names, run, seisproc, shards, write_flow, write_segy
+
+from seisproc_core import Engine
+from seisproc_core.errors import UsageError
+from seisproc_core.execution.executor import Receipt, Task
+from seisproc_core.jobs.workfolder import WorkFolder
 
 Arguments = list[object]
 
@@ -290,3 +295,26 @@ def test_processor_that_raises(place: Place) -> None:
         message = r"step 'fails' \(cdp=110\) failed on gather 8 \(.*cdp 110.*\): ZeroDivisionError: by zero"
         check_refusal(place, arguments, 1, message, PYTHONPATH=str(place / "site"))
         assert names(place.folder) == before
+
+
+@pytest.mark.parametrize("segments", [0, 2])
+def test_an_executor_that_cannot_be_had_costs_no_finished_work(tmp_path: Path, segments: int) -> None:
+    """As when a cluster is down that an unfinished job should go on in; without finished work nothing is left."""
+    segy = write_segy(tmp_path / "line.sgy", model_line(8, 12))
+    wanted = flow({"segy": str(segy)}, [], {"survey": str(tmp_path / "out.seis"), "shard_traces": 16})
+
+    class Lost:
+        def run(self, task: Task, todo: Sequence[int], done: Callable[[Receipt], None]) -> None:
+            for segment in todo[:segments]:
+                done(task.run(segment, 1))
+            raise UsageError("cannot join the cluster")
+
+    with Engine(executor="in-process") as engine:
+        engine._supervisor._executors["in-process"] = Lost()
+        with pytest.raises(UsageError, match="cannot join"):
+            engine.submit(wanted).result(60)
+    assert len(WorkFolder.find(tmp_path / "out.seis")) == (segments > 0)
+    with Engine(executor="in-process") as engine:
+        engine.submit(wanted, resume=True).result(60)
+    whole = attrs.evolve(wanted, sink=attrs.evolve(wanted.sink, path=str(tmp_path / "whole.seis")))
+    assert contents(tmp_path / "out.seis") == contents(run(whole))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ pytest.importorskip("seisproc_signal", reason="the processors (distribution seis
 from ray_stage import Stage, alive, eventually
 
 from seisproc_core import Engine, Flow
-from seisproc_core.errors import UsageError
+from seisproc_core.errors import UsageError, WorkerDied
 from seisproc_core.jobs.control import Control
 from seisproc_core.plugins import registry
 from seisproc_ray import bridge
@@ -82,7 +83,7 @@ def test_two_stages_give_the_bytes_of_a_local_run(line: Path, tmp_path: Path) ->
 
 
 CLUSTER = """
-import sys
+import signal, sys
 from ray.cluster_utils import Cluster
 health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
 common = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
@@ -90,7 +91,9 @@ cluster = Cluster(initialize_head=True, head_node_args={**common, "_system_confi
 second = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
 (raylet,) = [info.process.pid for kind, infos in second.all_processes.items() if kind == "raylet" for info in infos]
 print("cluster", cluster.address, raylet, flush=True)
-sys.stdin.read()
+for line in sys.stdin:
+    for info in cluster.head_node.all_processes[line.strip()]:
+        info.process.send_signal(signal.SIGKILL)
 cluster.shutdown()
 """
 
@@ -147,6 +150,23 @@ def test_a_lost_node_costs_a_retry(cluster: tuple[subprocess.Popen[str], int], t
     killer.join()
     assert sorted(stage.got) == list(range(12))
     eventually(lambda: not [pid for pid in stage.pids() if alive(pid)], within_s=5.0)
+
+
+def test_a_dead_head_is_told_within_ten_seconds(cluster: tuple[subprocess.Popen[str], int], tmp_path: Path) -> None:
+    """The last test with the cluster. The error is one that keeps what is done."""
+    stage, killed = Stage(tmp_path, Control(tmp_path / "control", create=True)), list[float]()
+
+    def kill() -> None:
+        assert cluster[0].stdin is not None
+        killed.append(time.monotonic())
+        cluster[0].stdin.write("gcs_server\n")
+        cluster[0].stdin.flush()
+
+    killer = stage.once_begun(1, kill)
+    with pytest.raises(WorkerDied, match="Ray ended in stage 1, and cannot join the Ray cluster at"):
+        stage.run("deaf", 2)
+    killer.join()
+    assert time.monotonic() - killed[0] < 10
 
 
 def test_an_address_without_a_cluster_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

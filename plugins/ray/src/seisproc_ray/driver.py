@@ -29,6 +29,9 @@ _TICK_S = 0.2
 _OBJECT_STORE = 80 << 20  # nothing of ours goes there; the least that Ray accepts, and a little
 _CPUS = 4096  # of a local Ray on paper: how many workers there are is the engine's decision, not Ray's
 _CONNECT_S = 5.0
+_LOOK_S = 1.0  # at a cluster that was joined
+_ANSWER_S = 2.0
+_MISSES = 3  # in a row, and it is gone
 _SHUTDOWN_S = 2.0
 
 
@@ -90,6 +93,22 @@ class _Driver:
         self.dashboard = str(ray.init(**common).dashboard_url or "")
         self.ray = ray
         self.spares.ray = ray
+        if not self.settings.local:
+            threading.Thread(target=self.watch_cluster, daemon=True).start()
+
+    def watch_cluster(self) -> None:
+        """Leave when the head of a cluster that was joined, or Ray's daemon on this node, does not answer any more:
+        Ray itself would wait for a minute and more, and calls would hang."""
+        context = self.ray.get_runtime_context()
+        host, _, port = str(context.gcs_address).rpartition(":")
+        daemons = [node["RayletSocketName"] for node in self.ray.nodes() if node["NodeID"] == context.get_node_id()]
+        missed = 0
+        while missed < _MISSES:
+            time.sleep(_LOOK_S)
+            well = _answers(socket.AF_INET, (host, int(port))) and all(_answers(socket.AF_UNIX, d) for d in daemons)
+            missed = 0 if well else missed + 1
+        sys.stderr.write(f"the Ray cluster at {self.settings.address} does not answer any more\n")
+        self.leave()
 
     def daemons(self) -> list[int]:
         """Descriptors that become readable when a process of the local Ray ends (Linux)."""
@@ -139,6 +158,13 @@ class _Driver:
         for crew in self.crews:
             crew.disband()
         self.ray.shutdown()
+
+
+def _answers(family: socket.AddressFamily, address: Any) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_ANSWER_S)
+        return probe.connect_ex(address) == 0
 
 
 def main(fd: str, settings: str, folder: str) -> NoReturn:

@@ -241,7 +241,12 @@ class _Stage:
     def ready(self) -> _Crew:
         """The conversation with the driver, begun when first needed."""
         if self.crew is None:
-            self.crew = _Crew(self.owner.settings, self.task)
+            try:
+                self.crew = _Crew(self.owner.settings, self.task)
+            except errors.UsageError as error:
+                if not self.losses:
+                    raise
+                raise errors.WorkerDied(f"Ray ended in stage {self.task.stage}, and {error}") from error
             self.owner.hold(self.crew.bridge)
         return self.crew
 
@@ -356,13 +361,13 @@ class _Stage:
         for worker in crew.workers.values():
             self.task.control.vacate(worker.slot)
         self.crew = None
-        last = _last_line(crew.bridge.log)
+        last = _last_line(crew.bridge.log)  # before the log goes, with its driver
         crew.channel.close()
         bridge.drop(crew.settings, crew.bridge)
         self.losses += 1
         if self.losses == MAX_DEATHS:
             raise errors.WorkerDied(f"Ray ended {MAX_DEATHS} times in a row in stage {self.task.stage} ({last})")
-        logger.warning("Ray ended, or the process that talks to it: starting again")
+        logger.warning("Ray ended, or the process that talks to it (%s): starting again", last)
 
     def mind_processor(self, message: Message) -> None:
         if message["cpu"] != cpu_features():

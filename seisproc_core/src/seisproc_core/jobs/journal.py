@@ -20,7 +20,6 @@ from seisproc_core.errors import StorageError
 from seisproc_core.execution.executor import Receipt
 from seisproc_core.jobs import durable, faults
 
-
 _AT_ONCE = 1000  # records decoded together
 
 

@@ -143,8 +143,11 @@ class FolderRun:
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
         try:
             self._run_stages(executor, workers, threads)
-        except (StepError, DataError, UsageError):
+        except (StepError, DataError):
             self.hopeless = True  # going on would fail again
+            raise
+        except UsageError:  # of an executor that cannot be had: work that is done already is kept for another
+            self.hopeless = not self.committed
             raise
 
     def _run_stages(self, executor: Executor, workers: int, threads: int) -> None:
