@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seisproc_core.hookspecs import hookimpl
+from seisproc_core.specs import CommandSpec
 
 
 @hookimpl
@@ -14,4 +15,20 @@ def seisproc_processors() -> list[str]:
         "seisproc_geometry.offsets:Offsets",
         "seisproc_geometry.bins:BinLine",
         "seisproc_geometry.bins:BinGrid",
+    ]
+
+
+@hookimpl
+def seisproc_commands() -> list[CommandSpec]:
+    return [
+        CommandSpec(
+            name="map",
+            impl="seisproc_geometry.commands.map_command:command",
+            help="Draw maps: positions, fold, offsets, azimuths, header words.",
+        ),
+        CommandSpec(
+            name="lmo",
+            impl="seisproc_geometry.commands.lmo_command:command",
+            help="Draw a record after linear moveout, to check offsets.",
+        ),
     ]
