@@ -17,6 +17,8 @@ impl From<Error> for PyErr {
     fn from(error: Error) -> PyErr {
         match error {
             Error::Refused(message) => SegyError::new_err(message),
+            // What a stream of the caller's raised is raised again.
+            Error::Io(_, error) if error.get_ref().is_some_and(|inner| inner.is::<PyErr>()) => error.into(),
             Error::Io(what, error) => std::io::Error::new(error.kind(), format!("{what}: {error}")).into(),
             Error::Cancelled => Cancelled::new_err("cancelled by the caller's flag"),
         }

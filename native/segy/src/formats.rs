@@ -13,6 +13,10 @@ impl Endian {
         if self == Endian::Big { "big" } else { "little" }
     }
 
+    pub fn other(self) -> Endian {
+        if self == Endian::Big { Endian::Little } else { Endian::Big }
+    }
+
     pub fn u16(self, bytes: &[u8], at: usize) -> u16 {
         let raw = [bytes[at], bytes[at + 1]];
         if self == Endian::Big { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) }

@@ -2,15 +2,16 @@
 
 use crate::words::Words;
 
-/// Interval in microseconds from the binary header's words (if any) and the first trace header's word, with remarks.
+/// Interval in microseconds from the binary header's words (if any) and the first trace header's word, and which of them it
+/// is, with remarks.
 ///
 /// Order: the extended interval of revision 2; the binary header's word; the first trace header's. Words are 16 bits,
 /// signed up to revision 1 and unsigned from revision 2 on: one that is negative when signed gives way to a positive one
 /// elsewhere, and is read as unsigned only if there is none. Zero everywhere gives 0.
-pub fn choose(words: Option<&Words>, trace: u16, findings: &mut Vec<String>) -> f64 {
+pub fn choose(words: Option<&Words>, trace: u16, findings: &mut Vec<String>) -> (f64, String) {
     let extended = words.map_or(0.0, |words| words.ext_interval);
     if extended.is_finite() && extended > 0.0 && extended < 1e12 {
-        return extended;
+        return (extended, "the extended sample interval (byte 3273)".to_owned());
     }
     if extended != 0.0 {
         findings.push(format!("extended sample interval {extended:e} at bytes 3273-3280 makes no sense: ignored"));
@@ -24,7 +25,7 @@ pub fn choose(words: Option<&Words>, trace: u16, findings: &mut Vec<String>) -> 
                 "sample interval: {binary} us in {binary_name}, {trace} us in {trace_name}: the binary header is taken"
             ));
         }
-        return f64::from(binary);
+        return (f64::from(binary), binary_name.to_owned());
     }
     if positive(trace) {
         if binary != 0 {
@@ -33,9 +34,9 @@ pub fn choose(words: Option<&Words>, trace: u16, findings: &mut Vec<String>) -> 
                 binary as i16
             ));
         }
-        return f64::from(trace);
+        return (f64::from(trace), trace_name.to_owned());
     }
-    let unsigned = if binary != 0 { binary } else { trace };
+    let (unsigned, name) = if binary != 0 { (binary, binary_name) } else { (trace, trace_name) };
     findings.push(if unsigned == 0 {
         "sample interval is 0 everywhere: pass interval_us=".to_owned()
     } else {
@@ -44,5 +45,5 @@ pub fn choose(words: Option<&Words>, trace: u16, findings: &mut Vec<String>) -> 
             unsigned as i16
         )
     });
-    f64::from(unsigned)
+    (f64::from(unsigned), if unsigned == 0 { "stated nowhere".to_owned() } else { format!("{name}, unsigned") })
 }

@@ -1,11 +1,12 @@
 //! SEG-Y or SU, and the byte order of either.
 
 use crate::errors::Result;
+use crate::fitting;
 use crate::formats::{Endian, Format};
 use crate::refuse;
 use crate::source::Source;
 use crate::text;
-use crate::words::{ByteOrder, TRACE_HEADER, Words, byte_order};
+use crate::words::{ByteOrder, FILE_HEADER, TRACE_HEADER, Words, byte_order};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -64,12 +65,15 @@ pub fn su_endian(source: &Source) -> Result<Option<Endian>> {
 }
 
 /// SEG-Y begins with a page of text (or of NULs), SU with a trace header whose sample count fits the file's size.
-pub fn kind(source: &Source) -> Result<Kind> {
+pub fn kind(source: &Source) -> Result<(Kind, String)> {
     let named_su = source.path.extension().is_some_and(|name| name.eq_ignore_ascii_case("su"));
     let (_, reads_as_text) = text::guess(&source.peek(0, text::RECORD)?);
     let fits = su_endian(source)?.is_some();
     let su = if reads_as_text { named_su && fits } else { named_su || fits };
-    Ok(if su { Kind::Su } else { Kind::Segy })
+    let start = if reads_as_text { "it begins with a page of text" } else { "it does not begin with text" };
+    let counts = if fits { "would fit" } else { "would not fit" };
+    let reason = format!("{start}; read as SU, its sample counts {counts} its size");
+    Ok((if su { Kind::Su } else { Kind::Segy }, if named_su { reason + "; it is named .su" } else { reason }))
 }
 
 /// The byte order of a SEG-Y file's binary header, trace headers and samples. `fits` tells whether a sample count of the
@@ -80,10 +84,10 @@ pub fn segy_endian(
     format_given: bool,
     fits: impl Fn(Endian) -> Result<bool>,
     findings: &mut Vec<String>,
-) -> Result<Endian> {
+) -> Result<(Endian, String)> {
     let path = source.path.display();
     match byte_order(head) {
-        ByteOrder::Stated(endian) => return Ok(endian),
+        ByteOrder::Stated(endian) => return Ok((endian, "the byte-order constant at bytes 3297-3300".to_owned())),
         ByteOrder::Pairwise => {
             return refuse!(
                 "{path}: the byte-order constant at bytes 3297-3300 says 16-bit pairs are swapped inside words; \
@@ -94,22 +98,27 @@ pub fn segy_endian(
     }
     let code = |endian: Endian| u32::from(endian.u16(head, 3224));
     let known = |endian| Format::from_code(code(endian)).is_some();
+    let read_so = |endian: Endian| {
+        let (code, other) = (code(endian), code(endian.other()));
+        Ok((endian, format!("read so, the sample format code (bytes 3225-3226) is {code}, else {other}")))
+    };
     match (known(Endian::Big), known(Endian::Little)) {
-        (true, false) if !format_given => return Ok(Endian::Big),
-        (false, true) if !format_given => return Ok(Endian::Little),
+        (true, false) if !format_given => return read_so(Endian::Big),
+        (false, true) if !format_given => return read_so(Endian::Little),
         (false, false) if !format_given => {
             return refuse!(
                 "{path}: sample format code at bytes 3225-3226 is {} (big-endian) or {} (little-endian), SEG-Y knows \
-                 {}; if this is a SEG-Y file pass format= and endian=, if it is an SU file pass kind=\"su\"",
+                 {}{}; if this is a SEG-Y file pass format= and endian=, if it is an SU file pass kind=\"su\"",
                 code(Endian::Big),
                 code(Endian::Little),
-                Format::CODES
+                Format::CODES,
+                fitting::named_if_alike(source, Endian::Big, FILE_HEADER)?
             );
         }
         _ => {}
     }
     let score = |endian: Endian| -> Result<u32> {
-        let words = Words::parse(head, endian);
+        let words = Words::parse(head, endian, None);
         Ok(8 * u32::from(fits(endian)?)
             + 4 * u32::from(known(endian))
             + 2 * u32::from((50..=20_000).contains(&words.interval))
@@ -118,6 +127,8 @@ pub fn segy_endian(
     let (big, little) = (score(Endian::Big)?, score(Endian::Little)?);
     if big == little {
         findings.push("nothing tells the byte order: big-endian assumed; pass endian= if it is not".to_owned());
+        return Ok((Endian::Big, "assumed: nothing tells".to_owned()));
     }
-    Ok(if little > big { Endian::Little } else { Endian::Big })
+    let why = "read so, sample count, format, interval and revision make more sense together".to_owned();
+    Ok((if little > big { Endian::Little } else { Endian::Big }, why))
 }

@@ -1,10 +1,12 @@
 //! Where the traces lie: the sample count, header extensions and data offset that agree with the file's size.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::errors::Result;
+use crate::fitting;
 use crate::formats::Endian;
-use crate::kind::TRACE_SAMPLES;
+use crate::lengths::{Lengths, Walk};
 use crate::refuse;
 use crate::source::Source;
 use crate::text::{self, RECORD};
@@ -15,7 +17,7 @@ const MOST_RECORDS: u64 = i16::MAX as u64;
 /// Most extended text records looked at for the closing stanza when their number is not stated (13 MB of text).
 const MOST_TEXT_RECORDS: u64 = 4096;
 /// Most traces walked to tell a file of varying trace length from a damaged one.
-const MOST_WALKED: u64 = 100_000;
+const MOST_WALKED: usize = 100_000;
 
 /// One way to read the file, and where its sample count comes from.
 #[derive(Clone, Debug)]
@@ -30,11 +32,26 @@ pub struct Shape {
     pub trailing: u64,
     /// Traces and trailing records account for every byte of the file.
     pub fits: bool,
+    /// Where traces lie whose lengths vary; `samples` is then that of the longest.
+    pub lengths: Option<Arc<Lengths>>,
 }
 
 impl Shape {
     pub fn stride(&self) -> u64 {
         self.header_bytes + self.samples * self.sample_bytes
+    }
+
+    /// Why the traces are believed to lie so.
+    pub fn reason(&self) -> String {
+        if self.lengths.is_some() {
+            return "every trace header states its own count (byte 115); the longest has this many".to_owned();
+        }
+        let end = if self.fits { "end exactly at the end of the file" } else { "are whole" };
+        let rest = match self.trailing {
+            0 => String::new(),
+            count => format!(", {count} bytes behind them"),
+        };
+        format!("{} says so, and {} traces of {} bytes {end}{rest}", self.said_by, self.traces, self.stride())
     }
 }
 
@@ -45,6 +62,8 @@ pub struct Question<'a> {
     pub endian: Endian,
     pub sample_bytes: u64,
     pub samples: Option<u64>,
+    /// Traces of varying length are wanted, each at its own.
+    pub varying: bool,
     pub lenient: bool,
 }
 
@@ -54,8 +73,11 @@ impl Question<'_> {
         let shapes = self.candidates(findings)?;
         let whole = shapes.iter().find(|shape| shape.fits && shape.traces > 0);
         if let Some(shape) = whole.or(shapes.iter().find(|shape| shape.fits)) {
+            if let Some(varying) = self.check_lengths(shape, findings)? {
+                return Ok(varying);
+            }
             self.remark(shape, &shapes, findings);
-            self.check_lengths(shape, findings)?;
+            self.check_headers(shape, &shapes, findings)?;
             return Ok(shape.clone());
         }
         self.settle(&shapes, findings)
@@ -69,24 +91,30 @@ impl Question<'_> {
     fn candidates(&self, findings: &mut Vec<String>) -> Result<Vec<Shape>> {
         let mut shapes: Vec<Shape> = Vec::new();
         for (data_offset, extended_text) in self.offsets(findings)? {
-            let trace = self.trace_samples(data_offset)?;
             for extensions in self.extensions(findings) {
+                let header_bytes = TRACE_HEADER as u64 * (1 + extensions);
+                let trace = self.walk(data_offset, header_bytes).samples(data_offset)?;
                 for (samples, said_by) in self.sample_counts(trace) {
                     shapes.push(self.fit(Shape {
                         data_offset,
                         extended_text,
-                        header_bytes: TRACE_HEADER as u64 * (1 + extensions),
+                        header_bytes,
                         samples,
                         sample_bytes: self.sample_bytes,
                         said_by,
                         traces: 0,
                         trailing: 0,
                         fits: false,
+                        lengths: None,
                     }));
                 }
             }
         }
         Ok(shapes)
+    }
+
+    fn walk(&self, data_offset: u64, header_bytes: u64) -> Walk<'_> {
+        Walk { source: self.source, endian: self.endian, data_offset, header_bytes, sample_bytes: self.sample_bytes }
     }
 
     /// Possible data offsets, each with its number of extended text records, likeliest first.
@@ -157,7 +185,7 @@ impl Question<'_> {
         if counts.is_empty() { vec![0] } else { counts }
     }
 
-    fn sample_counts(&self, trace: u16) -> Vec<(u64, &'static str)> {
+    fn sample_counts(&self, trace: u32) -> Vec<(u64, &'static str)> {
         if let Some(samples) = self.samples {
             return vec![(samples, "samples=")];
         }
@@ -173,11 +201,6 @@ impl Question<'_> {
             }
         }
         counts
-    }
-
-    fn trace_samples(&self, data_offset: u64) -> Result<u16> {
-        let word = self.source.peek(data_offset + TRACE_SAMPLES as u64, 2)?;
-        Ok(if word.len() == 2 { self.endian.u16(&word, 0) } else { 0 })
     }
 
     /// Fill in the traces and trailing bytes the file's size gives.
@@ -234,22 +257,39 @@ impl Question<'_> {
     }
 
     /// A file of varying trace lengths may have a fitting size by chance: look at some trace headers.
-    fn check_lengths(&self, shape: &Shape, findings: &mut Vec<String>) -> Result<()> {
-        let first = self.trace_samples(shape.data_offset)?;
+    fn check_lengths(&self, shape: &Shape, findings: &mut Vec<String>) -> Result<Option<Shape>> {
+        let walk = self.walk(shape.data_offset, shape.header_bytes);
+        let first = walk.samples(shape.data_offset)?;
         if u64::from(first) != shape.samples || self.samples.is_some() {
-            return Ok(()); // the trace headers' counts are known to mean something else
+            return Ok(None); // the trace headers' counts are known to mean something else
         }
         let step = (shape.traces / 16).max(1);
         for trace in (0..shape.traces).step_by(step as usize) {
-            let found = self.trace_samples(shape.data_offset + trace * shape.stride())?;
+            let found = walk.samples(shape.data_offset + trace * shape.stride())?;
             if found != first {
-                self.refuse_varying(shape)?;
-                findings.push(format!(
-                    "trace {} says {found} samples, the first trace {first}: all are read with {first}",
-                    trace + 1
-                ));
-                break;
+                let varying = self.varying(shape, findings)?;
+                if varying.is_none() {
+                    findings.push(format!(
+                        "trace {} says {found} samples, the first trace {first}: all are read with {first}",
+                        trace + 1
+                    ));
+                }
+                return Ok(varying);
             }
+        }
+        Ok(None)
+    }
+
+    /// A wrong sample count or format may fit by chance: then headers recur at another distance.
+    fn check_headers(&self, shape: &Shape, all: &[Shape], findings: &mut Vec<String>) -> Result<()> {
+        let walk = self.walk(shape.data_offset, shape.header_bytes);
+        if fitting::recurs(walk, shape.stride(), shape.traces)? {
+            return Ok(());
+        }
+        let said: Vec<_> = all.iter().map(|shape| shape.samples).collect();
+        let named = fitting::named(walk, &said)?;
+        if named.contains("alike") {
+            findings.push(format!("trace headers do not recur every {} bytes{named}", shape.stride()));
         }
         Ok(())
     }
@@ -260,11 +300,14 @@ impl Question<'_> {
         let Some(first) = shapes.first() else {
             return refuse!(
                 "{path}: samples per trace is 0 in the binary header (byte 3221) and in the first trace header \
-                 (byte 115); pass samples="
+                 (byte 115){}; pass samples=",
+                fitting::named_if_alike(self.source, self.endian, FILE_HEADER)?
             );
         };
-        if self.samples.is_none() || !self.lenient {
-            self.refuse_varying(first)?;
+        if (self.samples.is_none() || !self.lenient)
+            && let Some(shape) = self.varying(first, findings)?
+        {
+            return Ok(shape);
         }
         if let Some(shape) = shapes.iter().find(|shape| self.lenient && shape.traces > 0) {
             findings.push(format!(
@@ -291,32 +334,54 @@ impl Question<'_> {
                 let _ = write!(message, " (traces from byte {})", shape.data_offset + 1);
             }
         }
+        let said: Vec<_> = shapes.iter().map(|shape| shape.samples).collect();
+        message += &fitting::named(self.walk(first.data_offset, first.header_bytes), &said)?;
         refuse!(
             "{message}; the file may be cut short: pass samples= if you know the count, or lenient=True to read the \
              whole traces"
         )
     }
 
-    /// Refuse if stepping from trace header to trace header, each with its own count, ends exactly at the file's end.
-    fn refuse_varying(&self, shape: &Shape) -> Result<()> {
-        let (mut at, mut traces) = (shape.data_offset, 0u64);
-        let (mut fewest, mut most) = (u16::MAX, 0u16);
-        while at < self.source.size && traces < MOST_WALKED {
-            let samples = self.trace_samples(at)?;
-            if samples == 0 {
-                return Ok(());
-            }
-            (fewest, most) = (fewest.min(samples), most.max(samples));
-            at += shape.header_bytes + u64::from(samples) * self.sample_bytes;
-            traces += 1;
+    /// The shape with a length for each trace, if stepping from trace header to trace header, each with its own count, ends
+    /// exactly at the file's end (or, for a lenient caller, within its last trace). Refused unless the caller wants it.
+    fn varying(&self, shape: &Shape, findings: &mut Vec<String>) -> Result<Option<Shape>> {
+        let records = u64::try_from(self.words.trailers).ok().filter(|count| *count <= MOST_RECORDS).unwrap_or(0);
+        let walk = self.walk(shape.data_offset, shape.header_bytes);
+        let most = if self.varying { usize::MAX } else { MOST_WALKED };
+        let mut end = self.source.size;
+        let (mut lengths, mut behind) = walk.lengths(end, most)?;
+        if records > 0 && records * RECORD as u64 <= end - shape.data_offset && behind != end {
+            end -= records * RECORD as u64;
+            (lengths, behind) = walk.lengths(end, most)?;
         }
-        if at > self.source.size || fewest == most {
-            return Ok(());
+        let whole = behind == end || lengths.samples.len() == MOST_WALKED && !self.varying;
+        if !lengths.vary() || !(whole || self.lenient && self.varying) {
+            return Ok(None);
         }
-        refuse!(
-            "{}: traces vary in length, {fewest} to {most} samples by their trace headers (byte 115); such files are \
-             not supported yet: pad them to one length with another program first",
-            self.source.path.display()
-        )
+        let groups = lengths.groups();
+        if !self.varying {
+            return refuse!(
+                "{}: traces vary in length by their trace headers (byte 115): {groups}; lengths=\"pad\" reads them, zeros \
+                 behind the shorter ones, samples= all with one",
+                self.source.path.display()
+            );
+        }
+        findings.push(format!("traces vary in length: {groups}; the shorter ones are padded with zeros"));
+        if !whole {
+            findings.push(format!(
+                "lenient: {} traces, {} bytes left over",
+                lengths.samples.len(),
+                self.source.size - behind
+            ));
+        }
+        Ok(Some(Shape {
+            samples: u64::from(lengths.longest()),
+            traces: lengths.samples.len() as u64,
+            trailing: self.source.size - behind,
+            said_by: "the longest trace header (byte 115)",
+            fits: whole,
+            lengths: Some(Arc::new(lengths)),
+            ..shape.clone()
+        }))
     }
 }

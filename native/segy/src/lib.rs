@@ -6,15 +6,17 @@ pub mod control;
 pub mod encode;
 pub mod errors;
 pub mod fields;
+mod fitting;
 pub mod formats;
 pub mod ibm;
 pub mod interval;
 pub mod kind;
 pub mod layout;
-mod mapped;
+pub mod lengths;
 pub mod open;
 pub mod read;
 pub mod source;
+mod su;
 pub mod text;
 pub mod words;
 
@@ -24,5 +26,7 @@ mod arguments;
 mod buffers;
 #[cfg(feature = "python")]
 mod functions;
+#[cfg(feature = "python")]
+mod inputs;
 #[cfg(feature = "python")]
 mod python;

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use crate::errors::Result;
+use crate::fitting;
 use crate::formats::{Endian, Format};
 use crate::interval;
-use crate::kind::{self, Kind, TRACE_INTERVAL, TRACE_SAMPLES};
+use crate::kind::{self, Kind, TRACE_INTERVAL};
 use crate::layout::{Question, Shape};
 use crate::refuse;
 use crate::source::Source;
+use crate::su::open_su;
 use crate::text::{self, Encoding, RECORD};
-use crate::words::{ByteOrder, FILE_HEADER, TRACE_HEADER, Words, byte_order};
+use crate::words::{ByteOrder, FILE_HEADER, Revision, TRACE_HEADER, Words, byte_order};
 
 /// What the caller states about a file; everything else is detected.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +23,14 @@ pub struct Options {
     pub samples: Option<u32>,
     pub interval_us: Option<f64>,
     pub text_encoding: Option<Encoding>,
+    pub revision: Option<Revision>,
+    /// Read traces of varying length, each at its own, instead of refusing them.
+    pub varying: bool,
     pub lenient: bool,
 }
+
+/// A decision about a file: what was decided, and why.
+pub type Reason = (&'static str, String);
 
 /// An open file and its layout.
 #[derive(Debug)]
@@ -31,30 +39,43 @@ pub struct Reader {
     pub kind: Kind,
     pub endian: Endian,
     pub format: Format,
-    pub revision: (u8, u8),
+    pub revision: Revision,
     pub interval_s: f64,
     pub shape: Shape,
     pub text_encoding: Encoding,
+    /// Why the file is read as it is, decision by decision.
+    pub reasons: Vec<Reason>,
+    /// What was contradictory, odd or overridden.
     pub findings: Vec<String>,
 }
 
+/// What an override is said to be decided by.
+pub(crate) const GIVEN: &str = "given by the caller";
+
 impl Reader {
     pub fn open(path: &Path, options: &Options) -> Result<Reader> {
-        let source = Source::open(path)?;
+        Reader::over(Source::open(path)?, options)
+    }
+
+    /// Read any source, in memory for instance.
+    pub fn over(source: Source, options: &Options) -> Result<Reader> {
         if options.samples == Some(0) {
-            return refuse!("{}: samples=0 is no trace length; pass 1 or more", path.display());
+            return refuse!("{}: samples=0 is no trace length; pass 1 or more", source.path.display());
         }
-        let kind = match options.kind {
-            Some(kind) => kind,
+        let (kind, why) = match options.kind {
+            Some(kind) => (kind, GIVEN.to_owned()),
             None => kind::kind(&source)?,
         };
         let mut reader = match kind {
             Kind::Segy => open_segy(source, options)?,
             Kind::Su => open_su(source, options)?,
         };
+        reader.reasons.insert(0, ("kind", why));
         if let Some(interval_us) = options.interval_us {
             reader.interval_s = interval_us * 1e-6;
             reader.findings.push(format!("override: sample interval {interval_us} us"));
+            reader.reasons.retain(|(what, _)| *what != "interval");
+            reader.reasons.push(("interval", GIVEN.to_owned()));
         }
         Ok(reader)
     }
@@ -99,10 +120,13 @@ fn open_segy(source: Source, options: &Options) -> Result<Reader> {
         );
     }
     let head = source.peek(0, FILE_HEADER as usize)?;
-    let mut findings = Vec::new();
-    let endian = find_endian(&source, &head, options, &mut findings)?;
-    let words = Words::parse(&head, endian);
-    let format = find_format(&path, &words, endian, options, &mut findings)?;
+    let (mut findings, mut reasons) = (Vec::new(), Vec::new());
+    let (endian, why) = find_endian(&source, &head, options, &mut findings)?;
+    reasons.push(("endian", why));
+    let words = Words::parse(&head, endian, options.revision);
+    let (format, why) = find_format(&source, &words, endian, options, &mut findings)?;
+    reasons.push(("format", why));
+    reasons.push(("revision", words.revision_reason.clone()));
     findings.extend(words.odd_revision.clone());
     let question = Question {
         source: &source,
@@ -110,13 +134,17 @@ fn open_segy(source: Source, options: &Options) -> Result<Reader> {
         endian,
         sample_bytes: format.bytes() as u64,
         samples: options.samples.map(u64::from),
+        varying: options.varying,
         lenient: options.lenient,
     };
     let shape = question.answer(&mut findings)?;
-    let text_encoding = find_text(&head[..RECORD], options, &mut findings);
+    reasons.push(("samples", shape.reason()));
+    let (text_encoding, why) = find_text(&head[..RECORD], options, &mut findings);
+    reasons.push(("text_encoding", why));
     let trace_header = source.peek(shape.data_offset, TRACE_HEADER)?;
     let trace_interval = if trace_header.len() == TRACE_HEADER { endian.u16(&trace_header, TRACE_INTERVAL) } else { 0 };
-    let interval_us = interval::choose(Some(&words), trace_interval, &mut findings);
+    let (interval_us, why) = interval::choose(Some(&words), trace_interval, &mut findings);
+    reasons.push(("interval", why));
     Ok(Reader {
         kind: Kind::Segy,
         endian,
@@ -125,23 +153,29 @@ fn open_segy(source: Source, options: &Options) -> Result<Reader> {
         interval_s: interval_us * 1e-6,
         shape,
         text_encoding,
+        reasons,
         findings,
         source,
     })
 }
 
-fn find_endian(source: &Source, head: &[u8], options: &Options, findings: &mut Vec<String>) -> Result<Endian> {
+fn find_endian(
+    source: &Source,
+    head: &[u8],
+    options: &Options,
+    findings: &mut Vec<String>,
+) -> Result<(Endian, String)> {
     if let Some(endian) = options.endian {
         findings.push(format!("override: {}-endian", endian.name()));
         if !matches!(byte_order(head), ByteOrder::Unstated | ByteOrder::Stated(_))
-            || byte_order(head) == ByteOrder::Stated(other(endian))
+            || byte_order(head) == ByteOrder::Stated(endian.other())
         {
             findings.push("the byte-order constant at bytes 3297-3300 contradicts endian=".to_owned());
         }
-        return Ok(endian);
+        return Ok((endian, GIVEN.to_owned()));
     }
     let fits = |endian: Endian| {
-        let words = Words::parse(head, endian);
+        let words = Words::parse(head, endian, options.revision);
         let format = options.format.or(Format::from_code(u32::from(words.format)));
         let Some(format) = format else { return Ok(false) };
         Question {
@@ -150,6 +184,7 @@ fn find_endian(source: &Source, head: &[u8], options: &Options, findings: &mut V
             endian,
             sample_bytes: format.bytes() as u64,
             samples: options.samples.map(u64::from),
+            varying: false,
             lenient: false,
         }
         .has_answer()
@@ -157,122 +192,46 @@ fn find_endian(source: &Source, head: &[u8], options: &Options, findings: &mut V
     kind::segy_endian(source, head, options.format.is_some(), fits, findings)
 }
 
-fn other(endian: Endian) -> Endian {
-    if endian == Endian::Big { Endian::Little } else { Endian::Big }
-}
-
 fn find_format(
-    path: &str,
+    source: &Source,
     words: &Words,
     endian: Endian,
     options: &Options,
     findings: &mut Vec<String>,
-) -> Result<Format> {
+) -> Result<(Format, String)> {
     let code = u32::from(words.format);
     if let Some(format) = options.format {
         if format.code() != code {
             findings.push(format!("override: sample format {} where the file says {code}", format.code()));
         }
-        return Ok(format);
+        return Ok((format, GIVEN.to_owned()));
     }
     match Format::from_code(code) {
-        Some(format) => Ok(format),
+        Some(format) => Ok((format, format!("code {code} at bytes 3225-3226"))),
         None => refuse!(
-            "{path}: sample format code {code} ({}-endian) at bytes 3225-3226 is unknown, SEG-Y knows {}; pass format= \
-             or another endian=",
+            "{}: sample format code {code} ({}-endian) at bytes 3225-3226 is unknown, SEG-Y knows {}{}; pass format= or \
+             another endian=",
+            source.path.display(),
             endian.name(),
-            Format::CODES
+            Format::CODES,
+            fitting::named_if_alike(source, endian, FILE_HEADER)?
         ),
     }
 }
 
-fn find_text(record: &[u8], options: &Options, findings: &mut Vec<String>) -> Encoding {
+fn find_text(record: &[u8], options: &Options, findings: &mut Vec<String>) -> (Encoding, String) {
     let (found, readable) = text::guess(record);
     if let Some(encoding) = options.text_encoding {
         if encoding != found {
             findings.push(format!("override: text header read as {}, detected {}", encoding.name(), found.name()));
         }
-        return encoding;
+        return (encoding, GIVEN.to_owned());
     }
     if !readable && found != Encoding::Blank {
-        findings.push(format!("text header reads neither as ASCII nor as EBCDIC: {} assumed", found.name()));
+        findings.push(format!(
+            "text header reads neither as ASCII nor as EBCDIC: {} assumed; text_encoding= overrules",
+            found.name()
+        ));
     }
-    found
-}
-
-fn open_su(source: Source, options: &Options) -> Result<Reader> {
-    let path = source.path.display();
-    let mut findings = Vec::new();
-    let detected = kind::su_endian(&source)?;
-    let endian = match (options.endian, detected) {
-        (Some(endian), _) | (None, Some(endian)) => endian,
-        // The caller's count or lenience can still save the file; SU is mostly written on little-endian machines today.
-        (None, None) if options.samples.is_some() || options.lenient => Endian::Little,
-        (None, None) => {
-            let header = source.peek(0, TRACE_HEADER)?;
-            if header.len() < TRACE_HEADER {
-                return refuse!("{path} has {} bytes, less than one SU trace header (240)", source.size);
-            }
-            let (big, little) = (Endian::Big.u16(&header, TRACE_SAMPLES), Endian::Little.u16(&header, TRACE_SAMPLES));
-            return refuse!(
-                "{path}: {} bytes are no whole number of SU traces: the sample count at bytes 115-116 is {big} \
-                 (big-endian) or {little} (little-endian), or it varies between traces; pass samples= and endian=, or \
-                 kind=\"segy\"",
-                source.size
-            );
-        }
-    };
-    // The trace header is all the header there is: words of a binary header that says nothing.
-    let words = Words::parse(&[0; FILE_HEADER as usize], endian);
-    let shape = su_shape(&source, endian, options, &mut findings)?;
-    let header = source.peek(0, TRACE_HEADER)?;
-    let interval_us = interval::choose(None, endian.u16(&header, TRACE_INTERVAL), &mut findings);
-    Ok(Reader {
-        kind: Kind::Su,
-        endian,
-        format: options.format.unwrap_or(Format::F32),
-        revision: words.revision,
-        interval_s: interval_us * 1e-6,
-        shape,
-        text_encoding: Encoding::Blank,
-        findings,
-        source,
-    })
-}
-
-fn su_shape(source: &Source, endian: Endian, options: &Options, findings: &mut Vec<String>) -> Result<Shape> {
-    let path = source.path.display();
-    let header = source.peek(0, TRACE_HEADER)?;
-    if header.len() < TRACE_HEADER {
-        return refuse!("{path} has {} bytes, less than one SU trace header (240)", source.size);
-    }
-    let samples = options.samples.map_or(u64::from(endian.u16(&header, TRACE_SAMPLES)), u64::from);
-    if samples == 0 {
-        return refuse!("{path}: the first trace header says 0 samples (bytes 115-116); pass samples=");
-    }
-    let sample_bytes = options.format.unwrap_or(Format::F32).bytes() as u64;
-    let stride = TRACE_HEADER as u64 + samples * sample_bytes;
-    let (traces, trailing) = (source.size / stride, source.size % stride);
-    let consistent = options.samples.is_some() || kind::su_samples(source, endian)?.is_some() || trailing > 0;
-    if (trailing > 0 || !consistent) && !(options.lenient && traces > 0) {
-        return refuse!(
-            "{path}: {samples} samples give {traces} traces of {stride} bytes and {trailing} left over, or the count at \
-             bytes 115-116 varies between traces; pass samples= if you know the count, or lenient=True to read the whole \
-             traces"
-        );
-    }
-    if trailing > 0 {
-        findings.push(format!("lenient: {traces} traces of {samples} samples, {trailing} bytes left over"));
-    }
-    Ok(Shape {
-        data_offset: 0,
-        extended_text: 0,
-        header_bytes: TRACE_HEADER as u64,
-        samples,
-        sample_bytes,
-        said_by: "the first trace header (byte 115)",
-        traces,
-        trailing,
-        fits: trailing == 0,
-    })
+    (found, text::reason(record))
 }

@@ -1,16 +1,16 @@
 //! The Python module `seisproc_native_segy._internal`. Signatures and their documentation stand in `_internal.pyi`.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::{PyBytes, PyDict, PyType};
 
 use crate::arguments::{SegyError, as_columns, new_columns, parse, parse_endian, parse_fields, parse_format};
 use crate::buffers::{Array, Watch, empty};
+use crate::inputs::source;
 use crate::kind::Kind;
 use crate::open::{Options, Reader};
 use crate::text::Encoding;
@@ -19,15 +19,17 @@ use crate::text::Encoding;
 const MOST_SUFFIX: u64 = 1 << 28;
 
 /// What `open` was told, kept for pickling.
-#[derive(Clone, IntoPyObject)]
+#[derive(IntoPyObject)]
 struct Told {
-    path: PathBuf,
+    source: Py<PyAny>,
     kind: Option<String>,
     endian: Option<String>,
     format: Option<u32>,
     samples: Option<u32>,
     interval_us: Option<f64>,
     text_encoding: Option<String>,
+    revision: Option<(u8, u8)>,
+    lengths: String,
     lenient: bool,
 }
 
@@ -36,6 +38,11 @@ impl Told {
         if let Some(interval) = self.interval_us.filter(|us| !(us.is_finite() && *us > 0.0)) {
             return Err(SegyError::new_err(format!(
                 "interval_us={interval} is no sample interval; pass microseconds above 0"
+            )));
+        }
+        if let Some((major, minor)) = self.revision.filter(|(major, minor)| *major > 2 || *minor > 9) {
+            return Err(SegyError::new_err(format!(
+                "revision=({major}, {minor}) is no SEG-Y revision; use (0, 0) to (2, 1)"
             )));
         }
         let kinds = [("segy", Kind::Segy), ("su", Kind::Su)];
@@ -51,13 +58,16 @@ impl Told {
                 .as_deref()
                 .map(|name| parse("text_encoding", name, &encodings))
                 .transpose()?,
+            revision: self.revision,
+            varying: parse("lengths", &self.lengths, &[("same", false), ("pad", true)])?,
             lenient: self.lenient,
         })
     }
 
     fn open(self, py: Python<'_>) -> PyResult<SegyFile> {
         let options = self.options()?;
-        let reader = py.detach(|| Reader::open(&self.path, &options))?;
+        let source = source(self.source.bind(py))?;
+        let reader = py.detach(|| Reader::over(source, &options))?;
         Ok(SegyFile { reader: Arc::new(reader), told: self })
     }
 }
@@ -81,34 +91,46 @@ impl SegyFile {
     }
 
     fn bytes<'py>(&self, py: Python<'py>, from: u64, to: u64) -> PyResult<Bound<'py, PyBytes>> {
-        PyBytes::new_with(py, (to - from) as usize, |buffer| Ok(self.reader.source.read(from, buffer)?))
+        PyBytes::new_with(py, (to - from) as usize, |buffer| Ok(py.detach(|| self.reader.source.read(from, buffer))?))
     }
 }
 
 #[pymethods]
 impl SegyFile {
     #[classmethod]
-    #[pyo3(signature = (path, *, kind=None, endian=None, format=None, samples=None, interval_us=None,
-                        text_encoding=None, lenient=false))]
+    #[pyo3(signature = (source, *, kind=None, endian=None, format=None, samples=None, interval_us=None,
+                        text_encoding=None, revision=None, lengths="same", lenient=false))]
     #[allow(clippy::too_many_arguments)]
     fn open(
         _class: &Bound<'_, PyType>,
         py: Python<'_>,
-        path: PathBuf,
+        source: Py<PyAny>,
         kind: Option<String>,
         endian: Option<String>,
         format: Option<u32>,
         samples: Option<u32>,
         interval_us: Option<f64>,
         text_encoding: Option<String>,
+        revision: Option<(u8, u8)>,
+        lengths: &str,
         lenient: bool,
     ) -> PyResult<SegyFile> {
-        Told { path, kind, endian, format, samples, interval_us, text_encoding, lenient }.open(py)
+        let lengths = lengths.to_owned();
+        Told { source, kind, endian, format, samples, interval_us, text_encoding, revision, lengths, lenient }.open(py)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Told,))> {
         let module = py.import(intern!(py, "seisproc_native_segy._internal"))?;
-        Ok((module.getattr(intern!(py, "_reopen"))?, (self.told.clone(),)))
+        let told = &self.told;
+        let told = Told {
+            source: told.source.clone_ref(py),
+            kind: told.kind.clone(),
+            endian: told.endian.clone(),
+            text_encoding: told.text_encoding.clone(),
+            lengths: told.lengths.clone(),
+            ..*told
+        };
+        Ok((module.getattr(intern!(py, "_reopen"))?, (told,)))
     }
 
     fn __repr__(&self) -> String {
@@ -209,6 +231,13 @@ impl SegyFile {
         self.reader.findings.clone()
     }
 
+    #[getter]
+    fn reasons<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let reasons = PyDict::new(py);
+        self.reader.reasons.iter().try_for_each(|(what, why)| reasons.set_item(what, why))?;
+        Ok(reasons)
+    }
+
     fn text(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         Ok(py.detach(|| self.reader.text())?)
     }
@@ -249,6 +278,13 @@ impl SegyFile {
         let (array, mut memory) = empty::<u8>(py, (range.len(), row), "u1")?;
         let out = memory.slice_mut();
         py.detach(|| self.reader.raw_samples(range, out))?;
+        Ok(array)
+    }
+
+    fn lengths<'py>(&self, py: Python<'py>, start: usize, stop: usize) -> PyResult<Bound<'py, PyAny>> {
+        let range = self.range(start, stop)?;
+        let (array, mut memory) = empty::<u32>(py, range.len(), "u4")?;
+        memory.slice_mut().iter_mut().zip(range).for_each(|(n, trace)| *n = self.reader.own_samples(trace) as u32);
         Ok(array)
     }
 
@@ -312,13 +348,15 @@ impl SegyFile {
 fn _reopen(py: Python<'_>, told: &Bound<'_, PyAny>) -> PyResult<SegyFile> {
     let get = |name: &str| told.get_item(name);
     Told {
-        path: get("path")?.extract()?,
+        source: get("source")?.unbind(),
         kind: get("kind")?.extract()?,
         endian: get("endian")?.extract()?,
         format: get("format")?.extract()?,
         samples: get("samples")?.extract()?,
         interval_us: get("interval_us")?.extract()?,
         text_encoding: get("text_encoding")?.extract()?,
+        revision: get("revision")?.extract()?,
+        lengths: get("lengths")?.extract()?,
         lenient: get("lenient")?.extract()?,
     }
     .open(py)

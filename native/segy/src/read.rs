@@ -5,21 +5,26 @@ use std::ops::Range;
 use crate::control::{Control, in_parallel, share};
 use crate::errors::Result;
 use crate::fields::Column;
-use crate::mapped::Mapped;
 use crate::open::Reader;
 
 /// Bytes of one positioned read: large enough to hide its cost, small enough to stay in the second-level cache and not to
 /// cost fresh pages on every call.
 const BLOCK: usize = 1 << 18;
-/// When only headers are wanted and traces are no longer than `MAPPED_STRIDE`, this many blocks of `PIECE` bytes are mapped
-/// at a time; longer traces are left on the disk and their headers read one by one.
-const MAPPED_BLOCKS: usize = 16;
-const PIECE: usize = 4 << 20;
-const MAPPED_STRIDE: usize = 16 << 10;
+/// When only headers are wanted, traces up to this length are read whole: copying 8 KiB out of the page cache costs as much
+/// as the system call that skips it.
+const SCANNED: usize = 8 << 10;
 
 impl Reader {
     fn offset(&self, trace: usize) -> u64 {
-        self.shape.data_offset + trace as u64 * self.shape.stride()
+        match &self.shape.lengths {
+            Some(lengths) => lengths.starts[trace],
+            None => self.shape.data_offset + trace as u64 * self.shape.stride(),
+        }
+    }
+
+    /// Samples that a trace itself has; behind them the rows handed out are padded with zeros.
+    pub fn own_samples(&self, trace: usize) -> usize {
+        self.shape.lengths.as_ref().map_or(self.samples(), |lengths| lengths.samples[trace] as usize)
     }
 
     /// Decode `range` into `samples` (traces x samples) and `headers` (traces x header bytes); true if every sample would
@@ -51,8 +56,8 @@ impl Reader {
         control: Control<'_>,
     ) -> Result<bool> {
         let (stride, header_bytes) = (self.stride(), self.header_bytes());
-        if stride > 4 * BLOCK {
-            return self.read_long(range, samples, headers, control);
+        if stride > 4 * BLOCK || self.shape.lengths.is_some() {
+            return self.read_each(range, samples, headers, control);
         }
         let per_block = (BLOCK / stride).max(1);
         let mut block = vec![0; per_block.min(range.len()) * stride];
@@ -74,22 +79,24 @@ impl Reader {
         Ok(exact)
     }
 
-    /// Traces longer than a few blocks: each is read piece by piece.
-    fn read_long(
+    /// Traces longer than a few blocks, or of varying length: each is read by itself, piece by piece.
+    fn read_each(
         &self,
         range: Range<usize>,
         samples: &mut [f32],
         headers: &mut [u8],
         control: Control<'_>,
     ) -> Result<bool> {
-        let piece = BLOCK / self.format.bytes();
+        let piece = (BLOCK / self.format.bytes()).min(self.samples());
         let mut buffer = vec![0; piece * self.format.bytes()];
         let mut exact = true;
         let rows = samples.chunks_mut(self.samples()).zip(headers.chunks_mut(self.header_bytes()));
         for (trace, (samples, header)) in range.zip(rows) {
             self.source.read(self.offset(trace), header)?;
             let mut at = self.offset(trace) + header.len() as u64;
-            for samples in samples.chunks_mut(piece) {
+            let (own, padding) = samples.split_at_mut(self.own_samples(trace));
+            padding.fill(0.0);
+            for samples in own.chunks_mut(piece) {
                 control.check()?;
                 let buffer = &mut buffer[..samples.len() * self.format.bytes()];
                 self.source.read(at, buffer)?;
@@ -114,9 +121,11 @@ impl Reader {
     /// The undecoded samples of `range`, one trace after the other.
     pub fn raw_samples(&self, range: Range<usize>, out: &mut [u8]) -> Result<()> {
         let bytes = self.samples() * self.format.bytes();
-        if self.stride() > 4 * BLOCK {
+        if self.stride() > 4 * BLOCK || self.shape.lengths.is_some() {
             for (trace, row) in range.zip(out.chunks_exact_mut(bytes)) {
-                self.source.read(self.offset(trace) + self.shape.header_bytes, row)?;
+                let (own, padding) = row.split_at_mut(self.own_samples(trace) * self.format.bytes());
+                padding.fill(0);
+                self.source.read(self.offset(trace) + self.shape.header_bytes, own)?;
             }
             return Ok(());
         }
@@ -165,37 +174,23 @@ impl Reader {
         mut take: impl FnMut(usize, &[u8], usize),
     ) -> Result<()> {
         let (distance, width) = (self.stride(), window.len());
-        let sparse = distance > 4 * width;
-        let mapped = sparse && distance <= MAPPED_STRIDE;
+        let sparse = distance > SCANNED && distance > 4 * width || self.shape.lengths.is_some();
         let stride = if sparse { width } else { distance };
-        let per_block = if mapped { PIECE / distance } else { (BLOCK / stride).clamp(1, 1024) };
+        let per_block = (BLOCK / stride).clamp(1, 1024);
         let mut block = vec![0; per_block.min(range.len()) * stride];
-        let mut part: Option<Mapped> = None;
-        for (number, start) in range.clone().step_by(per_block).enumerate() {
+        for start in range.clone().step_by(per_block) {
             control.check()?;
             let count = per_block.min(range.end - start);
-            let first = self.offset(start) + window.start as u64;
             // Of the last trace only the window itself: bytes beyond it may lie behind the end of the file.
-            let span = |stride: usize| (count - 1) * stride + width;
-            let place = number % MAPPED_BLOCKS;
-            if mapped && place == 0 {
-                let traces = (MAPPED_BLOCKS * per_block).min(range.end - start);
-                part = self.source.map(first, (traces - 1) * distance + width);
-            }
-            let at = place * per_block * distance;
-            if let Some(bytes) = part.as_ref().and_then(|part| part.present(at, span(distance))) {
-                take(start - range.start, bytes, distance);
-            } else {
-                let block = &mut block[..span(stride)];
-                if sparse {
-                    for (i, row) in block.chunks_mut(stride).enumerate() {
-                        self.source.read(first + i as u64 * self.shape.stride(), row)?;
-                    }
-                } else {
-                    self.source.read(first, block)?;
+            let block = &mut block[..(count - 1) * stride + width];
+            if sparse {
+                for (trace, row) in (start..).zip(block.chunks_mut(stride)) {
+                    self.source.read(self.offset(trace) + window.start as u64, row)?;
                 }
-                take(start - range.start, block, stride);
+            } else {
+                self.source.read(self.offset(start) + window.start as u64, block)?;
             }
+            take(start - range.start, block, stride);
             control.done(count);
         }
         Ok(())

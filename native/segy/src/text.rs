@@ -79,6 +79,16 @@ pub fn guess(bytes: &[u8]) -> (Encoding, bool) {
     (encoding, ascii.max(ebcdic) > 0.7)
 }
 
+/// What speaks for the encoding that `guess` finds.
+pub fn reason(bytes: &[u8]) -> String {
+    if guess(bytes).0 == Encoding::Blank {
+        return "nearly all bytes are NUL".to_owned();
+    }
+    let percent = |share: f64| (100.0 * share).round();
+    let (ascii, ebcdic) = (readable(bytes, |byte| byte), readable(bytes, |byte| EBCDIC[usize::from(byte)]));
+    format!("{} % of it reads as EBCDIC, {} % as ASCII", percent(ebcdic), percent(ascii))
+}
+
 /// Decode one record; control characters other than line ends become spaces. A blank record is read as ASCII, which
 /// keeps the few characters some writers put among the NULs.
 pub fn decode(bytes: &[u8], encoding: Encoding) -> String {

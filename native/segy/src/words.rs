@@ -9,13 +9,17 @@ pub const TRACE_HEADER: usize = 240;
 /// Byte-order constant of revision 2 (bytes 3297-3300).
 const ORDER: u32 = 0x0102_0304;
 
+/// Major and minor revision.
+pub type Revision = (u8, u8);
+
 #[derive(Clone, Debug)]
 pub struct Words {
     pub interval: u16,
     pub samples: u16,
     pub format: u16,
-    pub revision: (u8, u8),
-    /// Remark on a revision word that is not one of the standard's.
+    pub revision: Revision,
+    pub revision_reason: String,
+    /// Remark on a revision word that is overridden or not one of the standard's.
     pub odd_revision: Option<String>,
     pub extended_text: i16,
     /// The words below exist from revision 2 on and are zero before it.
@@ -30,10 +34,21 @@ pub struct Words {
 }
 
 impl Words {
-    /// Read the words from the first 3600 bytes of a file.
-    pub fn parse(head: &[u8], endian: Endian) -> Words {
-        let (revision, odd_revision) = revision(head[3500], head[3501], endian);
-        let two = revision.0 >= 2 || byte_order(head) == ByteOrder::Stated(endian);
+    /// Read the words from the first 3600 bytes of a file; a revision that is given stands for the file's own.
+    pub fn parse(head: &[u8], endian: Endian, given: Option<Revision>) -> Words {
+        let (found, remark) = revision(head[3500], head[3501], endian);
+        let revision = given.unwrap_or(found);
+        let odd_revision = match given {
+            Some(given) if given != found => {
+                Some(format!("override: revision {}.{} where the file says {}.{}", given.0, given.1, found.0, found.1))
+            }
+            _ => remark,
+        };
+        let revision_reason = match given {
+            Some(_) => "given by the caller".to_owned(),
+            None => format!("bytes 3501-3502 are {} and {}", head[3500], head[3501]),
+        };
+        let two = revision.0 >= 2 || given.is_none() && byte_order(head) == ByteOrder::Stated(endian);
         let i16 = |byte: usize| endian.u16(head, byte - 1) as i16;
         let u32 = |byte: usize| if two { endian.u32(head, byte - 1) } else { 0 };
         let u64 = |byte: usize| if two { endian.u64(head, byte - 1) } else { 0 };
@@ -42,6 +57,7 @@ impl Words {
             samples: endian.u16(head, 3220),
             format: endian.u16(head, 3224),
             revision,
+            revision_reason,
             odd_revision,
             extended_text: i16(3505),
             ext_samples: u32(3269),
@@ -57,7 +73,7 @@ impl Words {
 
 /// The revision of bytes 3501-3502: major, minor. Revision 1 defined them as one 16-bit number and revision 2 as two
 /// bytes, so both orders are met in files of either endianness.
-fn revision(first: u8, second: u8, endian: Endian) -> ((u8, u8), Option<String>) {
+fn revision(first: u8, second: u8, endian: Endian) -> (Revision, Option<String>) {
     let known = |major: u8, minor: u8| matches!((major, minor), (0, 0) | (1, 0)) || (major == 2 && minor < 10);
     if known(first, second) {
         return ((first, second), None);

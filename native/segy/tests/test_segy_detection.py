@@ -102,7 +102,7 @@ def test_varying_trace_lengths_are_refused_by_name(tmp_path: Path, segy_bytes: M
         body += bytes(header) + bytes(4 * count)
     path = tmp_path / "varying.sgy"
     path.write_bytes(segy_bytes([], samples=20) + body)
-    with pytest.raises(SegyError, match="vary in length, 10 to 20 samples"):
+    with pytest.raises(SegyError, match="vary in length .*1 with 10 samples .first: trace 1., 1 with 20.*lengths="):
         SegyFile.open(path)
 
 
@@ -115,7 +115,7 @@ def test_varying_lengths_whose_total_fits_by_chance(tmp_path: Path, segy_bytes: 
     assert len(body) == 5 * (240 + 40)
     path = tmp_path / "chance.sgy"
     path.write_bytes(segy_bytes([], samples=10) + body)
-    with pytest.raises(SegyError, match="vary in length, 5 to 20"):
+    with pytest.raises(SegyError, match="vary in length .*2 with 10 samples .*2 with 5 samples"):
         SegyFile.open(path)
 
 

@@ -204,6 +204,34 @@ def test_file_cut_short_after_opening(large: Path, tmp_path: Path) -> None:
             call()
 
 
+def test_file_cut_short_while_headers_are_scanned(large: Path, tmp_path: Path) -> None:
+    """Scans of headers while another thread cuts the file and lets it grow again: an error or values, no bus error."""
+    path = tmp_path / "shrinking.sgy"
+    content = large.read_bytes()[: 3600 + 2240 * 2000]
+    path.write_bytes(content)
+    file = SegyFile.open(path)
+    done = threading.Event()
+
+    def shrink() -> None:
+        with path.open("r+b") as handle:
+            while not done.is_set():
+                handle.truncate(3600 + 2240 * 100)
+                handle.truncate(len(content))
+
+    thread = threading.Thread(target=shrink)
+    thread.start()
+    outcomes = set()
+    for _ in range(300):
+        try:
+            outcomes.add(file.columns(FIELDS, 0, 2000)[0].shape)
+        except SegyError as error:
+            assert "cut short" in str(error)
+            outcomes.add("refused")
+    done.set()
+    thread.join()
+    assert outcomes <= {(2000,), "refused"}
+
+
 def test_example_of_the_readme(build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text()
     (tmp_path / "example.py").write_text(readme.split("```python")[1].split("```")[0])

@@ -10,7 +10,6 @@ running call must not be written to.
 """
 
 from collections.abc import Sequence
-from os import PathLike
 from typing import Any, final
 
 import numpy as np
@@ -26,17 +25,16 @@ class Cancelled(Exception):
 class SegyFile:
     """An open SEG-Y (revision 0 to 2.1) or SU file.
 
-    Immutable, safe to use from many threads at once, and picklable: the copy opens the same path with the same options.
-    A file that is cut short while it is read gives a `SegyError`, a failing disk an `OSError`. Reads are positioned
-    reads of a quarter of a megabyte. Only `columns` and `headers`, on Linux and for traces up to 16 KiB, map pieces of
-    4 MiB after the kernel has read them in; a file cut short while such a piece is in use, a fraction of a millisecond,
-    is a bus error.
+    Immutable, safe to use from many threads at once, and picklable as far as what it was opened on is: the copy opens
+    the same path, or bytes, with the same options. All reads are positioned reads of at most a quarter of a megabyte: a
+    file that is cut short while it is read gives a `SegyError`, a failing disk an `OSError`, and memory use does not
+    depend on the file's size (traces of varying length cost 12 bytes each).
     """
 
     @classmethod
     def open(
         cls,
-        path: str | PathLike[str],
+        source: Any,
         *,
         kind: str | None = None,
         endian: str | None = None,
@@ -44,36 +42,46 @@ class SegyFile:
         samples: int | None = None,
         interval_us: float | None = None,
         text_encoding: str | None = None,
+        revision: tuple[int, int] | None = None,
+        lengths: str = "same",
         lenient: bool = False,
     ) -> SegyFile:
         """Open a file, detecting all that is not given.
 
         The sample count is the one whose whole traces end exactly at the end of the file: of the extended count of
         revision 2, the binary header's, the first trace header's, the first that does. Costs a few reads of the headers
-        whatever the file's size.
+        whatever the file's size; `lengths="pad"` reads every trace header of a file whose lengths vary.
 
         Parameters
         ----------
-        path : path of a regular file
+        source : path of a regular file; or a buffer (bytes, memoryview, mmap, array, `io.BytesIO`), used where it lies;
+            or a binary stream with `seek` and `readinto` or `read`, one read of which happens at a time
         kind : "segy" or "su"; by default SU is what begins with a trace header whose sample count fits the file's size
         endian : "big" or "little", byte order of headers and samples
         format : sample format code, 1-12, 15 or 16
         samples : samples per trace
         interval_us : sample interval in microseconds
         text_encoding : "ebcdic" or "ascii"
+        revision : (major, minor); it decides whether the words of revision 2 are looked at
+        lengths : "same" refuses traces of varying length, naming the lengths; "pad" reads them as long as the longest,
+            zeros behind the shorter ones, and has no effect where they do not vary
         lenient : read the whole traces of a file that ends within one; there must be at least one
 
         Raises
         ------
         SegyError
-            If the file is not SEG-Y or SU, is empty, cut short, contradicts itself in a way that cannot be resolved, or
-            has traces of varying length.
+            If the file is not SEG-Y or SU, is empty, cut short or contradicts itself in a way that cannot be resolved.
+            The message names the trace lengths that would fit, with the options to use.
         OSError
             If it cannot be opened or read.
+        TypeError
+            If `source` is none of these.
         """
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """The path; a stream's `name`, else "<stream>"; "<memory>"."""
+
     @property
     def kind(self) -> str:
         """Kind of file: "segy" or "su"."""
@@ -98,7 +106,7 @@ class SegyFile:
 
     @property
     def samples(self) -> int:
-        """Samples per trace."""
+        """Samples per trace; of the longest, where lengths vary."""
 
     @property
     def interval_s(self) -> float:
@@ -112,7 +120,7 @@ class SegyFile:
 
     @property
     def trace_stride(self) -> int:
-        """Bytes from one trace header to the next."""
+        """Bytes from one trace header to the next; of the longest trace, where lengths vary."""
 
     @property
     def header_bytes(self) -> int:
@@ -134,6 +142,11 @@ class SegyFile:
     def findings(self) -> list[str]:
         """What was contradictory or odd, how it was decided, and which overrides were used."""
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why it is read as it is: `kind endian format revision samples text_encoding interval` (as far as the kind
+        of file has them), each with what decided it."""
+
     def text(self) -> list[str]:
         """The text header: 40 lines without trailing blanks, control characters as blanks; no line for SU."""
 
@@ -150,7 +163,10 @@ class SegyFile:
         """Raw trace headers of traces start..stop, shape (stop - start, header_bytes)."""
 
     def raw_samples(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Undecoded samples of traces start..stop, shape (stop - start, samples * sample_bytes)."""
+        """Undecoded samples of traces start..stop, padded with zero bytes: (stop - start, samples * sample_bytes)."""
+
+    def lengths(self, start: int, stop: int) -> NDArray[np.uint32]:
+        """Samples that traces start..stop have themselves, shape (stop - start,): `samples` unless lengths vary."""
 
     def columns(
         self,

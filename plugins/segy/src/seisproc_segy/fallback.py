@@ -66,10 +66,13 @@ class SegyFile:
         samples: int | None = None,
         interval_us: float | None = None,
         text_encoding: str | None = None,
+        revision: tuple[int, int] | None = None,
+        lengths: str = "same",
         lenient: bool = False,
     ) -> SegyFile:
         name = os.fspath(path)
-        for option, value in (("samples", samples), ("format", format), ("lenient", lenient or None)):
+        refused = {"samples": samples, "format": format, "revision": revision, "lenient": lenient or None}
+        for option, value in (refused | {"lengths": None if lengths == "same" else lengths}).items():
             if value is not None:
                 raise SegyError(f"{name}: the reader without native code has no option '{option}'; {_NEEDS_NATIVE}")
         fd = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -81,6 +84,10 @@ class SegyFile:
             findings = [*file.findings, f"override: sample interval {interval_us} us"]
             file = attrs.evolve(file, interval_s=interval_us * 1e-6, findings=findings)
         return file
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return dict.fromkeys(("kind", "endian", "format", "samples", "interval"), "as segyio and the headers have it")
 
     def text(self) -> list[str]:
         if self.kind == "su":
@@ -102,6 +109,9 @@ class SegyFile:
         for at, block in self._blocks(start, stop, None):
             out[at : at + len(block)] = block[:, : self.header_bytes]
         return out
+
+    def lengths(self, start: int, stop: int) -> np.ndarray:
+        return np.full(stop - start, self.samples, np.uint32)
 
     def columns(
         self, fields: Sequence[tuple[int, str]], start: int, stop: int, *, threads: int = 1, flag: Any = None
