@@ -106,7 +106,7 @@ def test_custom_words_and_standard_words_elsewhere(storage: SegyStorage, tmp_pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"endiann": "big"}, "'endiann' is unknown; there are delay_ms, endian"),
+        ({"endiann": "big"}, "'endiann' is unknown; there are delay_ms, delays, endian"),
         ({"endian": "middle"}, "'endian' must be one of big, little"),
         ({"samples": True}, "'samples' must be a whole number"),
         ({"samples": 0}, "'samples' must be a whole number from 1"),

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seisproc_core.data.words import STANDARD, canonical, unknown_word
+from seisproc_core.data.words import canonical, unknown_word
 from seisproc_segy.backend import default_backend
-from seisproc_segy.options import Places, ReadOptions, read_options
+from seisproc_segy.headermap import Places, places_of, words_or_zero
+from seisproc_segy.notes import notes_on
+from seisproc_segy.options import ReadOptions, read_options
 from seisproc_segy.samples import NAMES
 from seisproc_segy.storage import check_regular
 from seisproc_segy.survey import translated
-from seisproc_segy.timing import delay_ms, odd_scalar
+from seisproc_segy.timing import delay_ms
 
 if TYPE_CHECKING:
     from seisproc_segy.fallback import SegyFile
@@ -33,16 +35,18 @@ def describe(path: str, **options: Any) -> dict[str, Any]:
     -------
     dict
         ``path kind format format_name revision endian size traces samples interval_ms start_ms length_ms header_bytes
-        text_encoding text extended_text trailing_bytes findings``; text without control characters, start of the
-        first trace.
+        text_encoding header_map text extended_text trailing_bytes reasons findings``; text without control characters,
+        start of the first trace; reasons by decision.
     """
-    file, _ = _open(path, options)
+    file, places = _open(path, options)
     start_ms, findings = 0.0, list(file.findings)
     if file.traces:
         with translated(default_backend(), f"reading {path}"):
-            delay, scalar = file.columns([(109, "i2"), (215, "i2")], 0, 1)
+            delay, scalar = words_or_zero(
+                places, ("delay", "time_scalar"), lambda fields: file.columns(fields, 0, 1), 1
+            )
+            findings += notes_on(file, places, read_options(options))
         start_ms = float(delay_ms(delay, scalar)[0])
-        findings += odd_scalar(delay, scalar)
     interval_ms = round(file.interval_s * 1e3, 9)
     return {
         "path": file.path,
@@ -59,9 +63,11 @@ def describe(path: str, **options: Any) -> dict[str, Any]:
         "length_ms": round(interval_ms * (file.samples - 1), 9),
         "header_bytes": file.header_bytes,
         "text_encoding": file.text_encoding,
+        "header_map": read_options(options).header_map.name,
         "text": [_printable(line) for line in file.text()],
         "extended_text": [[_printable(line) for line in record.splitlines()] for record in file.extended()],
         "trailing_bytes": file.trailing_bytes,
+        "reasons": dict(file.reasons),
         "findings": findings,
     }
 
@@ -115,7 +121,7 @@ def _open(path: str, given: Mapping[str, Any]) -> tuple[SegyFile, Places]:
     check_regular(path)
     with translated(default_backend(), f"opening {path}"):
         file: SegyFile = default_backend().SegyFile.open(path, **options.of_file)
-    return file, {name: (word.byte, word.type) for name, word in STANDARD.items()} | dict(options.words)
+    return file, places_of(file, options.header_map, options.words)
 
 
 def _chosen(names: Sequence[str], places: Places) -> dict[str, tuple[int, str]]:

@@ -8,13 +8,11 @@ from typing import Any, TypeVar
 import attrs
 
 from seisproc_core.data.survey import LENGTH_FACTOR
-from seisproc_core.data.words import OWN_WORDS
 from seisproc_core.errors import ParameterError
-from seisproc_segy.fields import WIDTHS
+from seisproc_segy.headermap import HeaderMap, Places, checked_places, header_map
 from seisproc_segy.samples import SAMPLE_BYTES
 
-MADE = {word.name for word in OWN_WORDS}
-Places = Mapping[str, tuple[int, str]]
+_REVISIONS = {("0", "0"), ("1", "0"), ("2", "0"), ("2", "1")}
 
 
 def _one_of(*choices: Any) -> Callable[[Any], Any]:
@@ -41,20 +39,11 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _places(value: Any) -> Places:
-    if not isinstance(value, Mapping):
-        raise ValueError('must be a table like { polarity = [233, "i2"] }')
-    places = {}
-    for name, place in value.items():
-        known = isinstance(place, (list, tuple)) and len(place) == 2 and place[1] in WIDTHS and type(place[0]) is int
-        if not known or place[0] < 1:
-            raise ValueError(f"has {name} = {place!r}; give [first byte, type] with a type of {' '.join(WIDTHS)}")
-        if name in MADE:
-            raise ValueError(f"may not place '{name}', a word that seisproc makes itself")
-        if not str(name).isidentifier():
-            raise ValueError(f"has {name!r}, which is no word name: use letters, digits and underscores")
-        places[str(name)] = (int(place[0]), str(place[1]))
-    return places
+def _revision(value: Any) -> tuple[int, int]:
+    major, _, minor = str(value).partition(".")
+    if isinstance(value, bool) or (major, minor) not in {*((str(n), "") for n in range(3)), *_REVISIONS}:
+        raise ValueError(f"must be 0, 1, 2, 2.0 or 2.1, not {value!r}")
+    return int(major), int(minor or 0)
 
 
 @attrs.frozen(kw_only=True)
@@ -63,14 +52,18 @@ class ReadOptions:
 
     Attributes
     ----------
-    kind, endian, format, samples, text_encoding, lenient
+    kind, endian, format, samples, text_encoding, revision, lengths, lenient
         As in `SegyFile.open`.
     interval_us
         Sample interval in microseconds, whatever the headers say.
     delay_ms
         Time of the first sample in milliseconds, whatever the headers say.
+    delays
+        ``same`` refuses traces that start at different times; ``pad`` puts them on one time axis.
+    header_map
+        Where header words lie: a preset, ``layout`` for the map that the file states, a TOML file, or a table.
     words
-        Header words beside the dictionary's, or elsewhere than it says: name -> (first byte, type).
+        Header words beside those of the map, or elsewhere than it says: name -> (first byte, type).
     nan
         What to do with samples that are NaN or infinite: ``error``, ``zero`` the samples or ``kill`` the traces.
     length_unit
@@ -84,7 +77,11 @@ class ReadOptions:
     interval_us: float | None = None
     delay_ms: float | None = None
     text_encoding: str | None = None
+    revision: tuple[int, int] | None = None
+    lengths: str = "same"
+    delays: str = "same"
     lenient: bool = False
+    header_map: HeaderMap = attrs.field(factory=HeaderMap)
     words: Places = attrs.field(factory=dict)
     nan: str = "error"
     length_unit: str | None = None
@@ -98,8 +95,9 @@ class ReadOptions:
     @property
     def of_file(self) -> dict[str, Any]:
         """What the reader of a single file is told."""
-        names = ("kind", "endian", "format", "samples", "interval_us", "text_encoding")
+        names = ("kind", "endian", "format", "samples", "interval_us", "text_encoding", "revision")
         told = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        told |= {} if self.lengths == "same" else {"lengths": self.lengths}
         return told | ({"lenient": True} if self.lenient else {})
 
 
@@ -134,13 +132,17 @@ _COMMON: dict[str, Callable[[Any], Any]] = {
     "kind": _one_of("segy", "su"),
     "endian": _one_of("big", "little"),
     "format": _one_of(*SAMPLE_BYTES),
-    "words": _places,
+    "words": checked_places,
 }
 _READ = _COMMON | {
     "samples": _number(1, whole=True),
     "interval_us": _number(1e-6),
     "delay_ms": _number(-(2.0**31)),
     "text_encoding": _one_of("ebcdic", "ascii"),
+    "revision": _revision,
+    "lengths": _one_of("same", "pad"),
+    "delays": _one_of("same", "pad"),
+    "header_map": header_map,
     "lenient": _flag,
     "nan": _one_of("error", "zero", "kill"),
     "length_unit": _one_of(*LENGTH_FACTOR),

@@ -16,12 +16,15 @@ from seisproc_core.data.gather import Gather
 from seisproc_core.data.headers import Headers, LazyColumns
 from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.survey import LENGTH_FACTOR, LengthUnit, SurveyInfo
-from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, STANDARD, TRACE_ID
-from seisproc_core.errors import Cancelled, DataError, ParameterError, StorageError
-from seisproc_segy.fields import WIDTHS, column_dtype
-from seisproc_segy.options import Places, ReadOptions
+from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, TRACE_ID
+from seisproc_core.errors import Cancelled, DataError, StorageError
+from seisproc_segy.axis import Axis, common_axis
+from seisproc_segy.fields import column_dtype
+from seisproc_segy.headermap import HeaderMap, check_same_maps, places_of, words_or_zero
+from seisproc_segy.notes import notes_on, system_of
+from seisproc_segy.options import ReadOptions
 from seisproc_segy.samples import all_finite
-from seisproc_segy.timing import check_same, check_timing, delay_ms, odd_scalar
+from seisproc_segy.timing import check_same, check_timing, delay_ms
 
 if TYPE_CHECKING:
     from seisproc_segy.fallback import SegyFile
@@ -35,7 +38,7 @@ _OWN: dict[str, np.dtype] = {
 _FILE_SHIFT = 40  # trace_id: file number << 40 | position
 _LARGEST_SUFFIX = 1 << 20
 _MARKED_DEAD = 2  # trace identification code (bytes 29-30)
-_ANGLES = {2: "seconds of arc", 3: "decimal degrees", 4: "degrees, minutes, seconds"}
+_TIMING = ("delay", "time_scalar")
 _IEEE = (5, 6)  # formats that hold NaN and infinities
 
 
@@ -65,34 +68,47 @@ class SegySurvey:
 
     def __init__(self, files: Sequence[SegyFile], options: ReadOptions, backend: Any) -> None:
         self._files, self._options, self._backend = list(files), options, backend
-        check_same(self._files)
+        check_same(self._files, any_length=options.lengths == "pad")
         first = self._files[0]
         self._starts = np.cumsum([0] + [file.traces for file in self._files])
         self.n_traces = int(self._starts[-1])
         self.raw_header_bytes = first.header_bytes
-        # Declared for all formats but float32, though few samples need it: its absence tells a sink of changed samples.
-        self.raw_sample_bytes = 0 if first.format == 5 else first.samples * first.sample_bytes
-        self._places = self._all_places(first.header_bytes)
-        self._dtypes = {name: column_dtype(type_) for name, (_, type_) in self._places.items()} | _OWN
         with translated(backend, f"reading {first.path}"):
-            self._start_ms = self._first_start()
+            maps = [places_of(file, options.header_map, options.words) for file in self._files]
+            check_same_maps(self._files, maps)
+            self._places = maps[0]
+            self._dtypes = {name: column_dtype(type_) for name, (_, type_) in self._places.items()} | _OWN
+            self._axis = self._make_axis()
             self.info = self._describe()
-        self.sampling = Sampling(self._start_ms / 1000, first.interval_s, first.samples)
+        # Declared for all formats but float32, though few samples need it: its absence tells a sink of changed samples.
+        self.raw_sample_bytes = 0 if first.format == 5 else self._axis.count * first.sample_bytes
+        self.sampling = Sampling(self._axis.start_ms / 1000, first.interval_s, self._axis.count)
         self._checked = False
         self.notes: Sequence[str] = self._notes()
 
-    def _all_places(self, header_bytes: int) -> Places:
-        for name, (byte, type_) in self._options.words.items():
-            last = header_bytes - WIDTHS[type_] + 1
-            if byte > last:
-                raise ParameterError("segy", "words", f"has {name} at byte {byte}; the last possible is {last}")
-        return {name: (word.byte, word.type) for name, word in STANDARD.items()} | dict(self._options.words)
+    def _words(self, names: Sequence[str], file: SegyFile, start: int, stop: int) -> list[np.ndarray]:
+        """Header words of some traces of a file; zeros for words that the header map leaves out."""
+        return words_or_zero(self._places, names, lambda fields: file.columns(fields, start, stop), stop - start)
+
+    def _make_axis(self) -> Axis:
+        """The time axis of all traces: the first file's, or the common one that the options ask for."""
+        first, options = self._files[0], self._options
+        moving = options.delays == "pad" and options.delay_ms is None
+        start_ms = 0.0 if moving else self._first_start()
+        if not moving and options.lengths != "pad":
+            return Axis(start_ms, first.interval_s * 1e3, first.samples)
+
+        def delays(file: SegyFile, start: int, stop: int) -> Sequence[np.ndarray]:
+            if moving:
+                return self._words(_TIMING, file, start, stop)
+            return np.full(stop - start, start_ms), np.zeros(stop - start)
+
+        return common_axis(self._files, delays)
 
     def _first_start(self) -> float:
         if self._options.delay_ms is not None:
             return float(self._options.delay_ms)
-        fields = [self._places["delay"], self._places["time_scalar"]]
-        starts = {file.path: float(delay_ms(*file.columns(fields, 0, 1))[0]) for file in self._files}
+        starts = {file.path: float(delay_ms(*self._words(_TIMING, file, 0, 1))[0]) for file in self._files}
         if len(set(starts.values())) > 1:
             self._check_timing()  # names the groups
         return next(iter(starts.values()))
@@ -101,22 +117,20 @@ class SegySurvey:
         first = self._files[0]
         prefix = first.prefix()
         suffix = first.suffix() if len(self._files) == 1 and first.trailing_bytes <= _LARGEST_SUFFIX else b""
-        order = "big" if first.endian == "big" else "little"
-        feet = first.kind == "segy" and int.from_bytes(prefix[3254:3256], order) == 2  # type: ignore[arg-type]
-        unit: LengthUnit = self._options.length_unit or ("ft" if feet else "m")  # type: ignore[assignment]
+        unit: LengthUnit = self._options.length_unit or ("ft" if system_of(first) == 2 else "m")  # type: ignore[assignment]
         file = {
             "kind": first.kind,
             "endian": first.endian,
             "format": first.format,
             "revision": list(first.revision),
             "header_bytes": first.header_bytes,
-            "samples": first.samples,
+            "samples": self._axis.count,
             "interval_us": first.interval_s * 1e6,
-            "start_ms": self._start_ms,
+            "start_ms": self._axis.start_ms,
             "text_encoding": first.text_encoding,
             "prefix": base64.b64encode(prefix).decode(),
             "suffix": base64.b64encode(suffix).decode(),
-            "overruled": self._options.overruled,
+            "overruled": self._overruled(),
             "inputs": [[Path(file.path).name, file.traces] for file in self._files],
         }
         return SurveyInfo(length_unit=unit, header_map=self._places, file=file)
@@ -129,35 +143,24 @@ class SegySurvey:
             for finding in file.findings
             if self._options.interval_us is None or not finding.startswith("sample interval is 0")
         ]
-        notes += self._odd_units() + self._odd_scalar()
+        with translated(self._backend, f"reading {self._files[0].path}"):
+            notes += notes_on(self._files[0], self._places, self._options)
         if self._files[0].trailing_bytes > _LARGEST_SUFFIX:
             notes.append(f"{self._files[0].trailing_bytes} bytes behind the last trace are not kept")
         if self._options.delay_ms is not None:
             notes.append(f"override: start time {self._options.delay_ms:g} ms")
+        if self._axis.padded:
+            axis, end = self._axis, self._axis.start_ms + (self._axis.count - 1) * self._axis.interval_ms
+            notes.append(f"all traces are put on one axis, {axis.start_ms:g} to {end:g} ms: {axis.count} samples")
         return notes
 
-    def _odd_scalar(self) -> list[str]:
-        """A remark on a time scalar that was left out of account."""
-        if self._options.delay_ms is not None:
-            return []
-        first = self._files[0]
-        with translated(self._backend, f"reading {first.path}"):
-            return odd_scalar(*first.columns([self._places[name] for name in ("delay", "time_scalar")], 0, 1))
-
-    def _odd_units(self) -> list[str]:
-        """Remarks on unit words that contradict what the survey makes of lengths."""
-        first = self._files[0]
-        with translated(self._backend, f"reading {first.path}"):
-            unit = int(first.columns([self._places["coordinate_units"]], 0, 1)[0][0])
-            system = first.prefix()[3254:3256]
-        notes = []
-        if unit in _ANGLES:
-            notes.append(
-                f"coordinates are in {_ANGLES[unit]} (bytes 89-90 of the first trace header): they are no lengths"
-            )
-        if system and int.from_bytes(system, "big" if first.endian == "big" else "little") not in (0, 1, 2):
-            notes.append(f"measurement system at bytes 3255-3256 is unknown: {self.info.length_unit} taken")
-        return notes
+    def _overruled(self) -> list[str]:
+        """Options by which the survey is sampled otherwise than its headers say, and a sink has to say so."""
+        axis = self._axis
+        padded = {"samples": axis.padded, "delay_ms": axis.delays}
+        return self._options.overruled + [
+            name for name, does in padded.items() if does and name not in self._options.overruled
+        ]
 
     def headers(self) -> Headers:
         """All header words; checks once that delay and interval are the same in all traces."""
@@ -174,8 +177,8 @@ class SegySurvey:
         with translated(self._backend, "reading trace headers"):
             check_timing(
                 self._files,
-                [self._places[name] for name in ("delay", "time_scalar", "sample_interval")],
-                any_delay=self._options.delay_ms is not None,
+                lambda file, start, stop: self._words((*_TIMING, "sample_interval"), file, start, stop),
+                any_delay=self._options.delay_ms is not None or self._options.delays == "pad",
                 any_interval=self._options.interval_us is not None,
             )
 
@@ -183,15 +186,31 @@ class SegySurvey:
         """One word of all traces."""
         if name == TRACE_ID:
             return self._trace_ids(np.arange(self.n_traces))
-        if name == LIVE_FIRST:
-            return np.zeros(self.n_traces, np.int32)
-        if name == LIVE_END:
-            return np.where(self._load(DEAD) > 0, 0, self.sampling.count).astype(np.int32)
-        if name == DEAD:
-            return _dead_by_type(self._load("trace_type"))
+        if name in (LIVE_FIRST, LIVE_END, DEAD):
+            return self._own(name)
         with translated(self._backend, f"reading header word {name}"):
             parts = [file.columns([self._places[name]], 0, file.traces)[0] for file in self._files]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _own(self, name: str) -> np.ndarray:
+        """Live window or dead flag of all traces, as their headers tell them."""
+        with translated(self._backend, "reading trace headers"):
+            parts = [self._words(("trace_type", *_TIMING), file, 0, file.traces) for file in self._files]
+            lengths = np.concatenate([file.lengths(0, file.traces) for file in self._files])
+        trace_type, delay, scalar = (np.concatenate(column) for column in zip(*parts, strict=True))
+        dead = _dead_by_type(trace_type)
+        if name == DEAD:
+            return dead
+        first, end = self._live(delay, scalar, lengths, dead)
+        return first if name == LIVE_FIRST else end
+
+    def _live(
+        self, delay: np.ndarray, scalar: np.ndarray, lengths: np.ndarray, dead: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Live windows: where the axis has a trace's own samples; empty for dead traces."""
+        first = self._axis.first(delay_ms(delay, scalar))
+        end = np.where(dead > 0, 0, first + lengths)
+        return first.astype(np.int32), end.astype(np.int32)
 
     def _trace_ids(self, rows: np.ndarray) -> np.ndarray:
         number = np.searchsorted(self._starts, rows, side="right") - 1
@@ -204,16 +223,43 @@ class SegySurvey:
         if len(wanted) and (wanted.min() < 0 or wanted.max() >= self.n_traces):
             raise DataError(f"rows {wanted.min()} to {wanted.max()} asked for, the survey has {self.n_traces} traces")
         runs = list(self._runs(wanted))
-        traces = np.empty((len(wanted), self.sampling.count), np.float32)
+        padded = self._axis.padded
+        traces = (np.zeros if padded else np.empty)((len(wanted), self.sampling.count), np.float32)
         raw = np.empty((len(wanted), self.raw_header_bytes), np.uint8)
+        lengths = np.full(len(wanted), self.sampling.count)
         exact = True
         with translated(self._backend, "reading traces"):
             for at, file, start, stop in runs:
                 end = at + stop - start
-                _, raw[at:end], kept = file.read(start, stop, traces=traces[at:end], flag=flag)
+                own, raw[at:end], kept = file.read(start, stop, traces=None if padded else traces[at:end], flag=flag)
+                if padded:
+                    lengths[at:end] = file.lengths(start, stop)
+                    self._axis.place(own, self._first(raw[at:end]), traces[at:end])
                 exact = exact and kept
-            raw_samples = None if exact else _raw_samples(runs, len(wanted), self.raw_sample_bytes)
-        return self._gather(wanted, traces, raw, raw_samples)
+            raw_samples = None if exact else self._raw_samples(runs, raw)
+        return self._gather(wanted, traces, raw, raw_samples, lengths)
+
+    def _first(self, raw: np.ndarray) -> np.ndarray:
+        """First own sample of traces on the common axis, from their headers."""
+        return self._axis.first(delay_ms(*self._decoded(raw, _TIMING)))
+
+    def _decoded(self, raw: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:
+        """Words of headers in memory."""
+        endian = self._files[0].endian
+        return words_or_zero(
+            self._places, names, lambda fields: self._backend.decode_columns(raw, fields, endian), len(raw)
+        )
+
+    def _raw_samples(self, runs: list[tuple[int, SegyFile, int, int]], raw: np.ndarray) -> np.ndarray:
+        """Samples in the file's own form, padded with zero bytes as the decoded ones are with zeros."""
+        if len(runs) == 1 and not self._axis.padded:
+            _, file, start, stop = runs[0]
+            return file.raw_samples(start, stop)
+        out = np.zeros((len(raw), self.raw_sample_bytes), np.uint8)
+        for at, file, start, stop in runs:
+            end, own = at + stop - start, file.raw_samples(start, stop)
+            self._axis.place(own, self._first(raw[at:end]), out[at:end], file.sample_bytes)
+        return out
 
     def _runs(self, rows: np.ndarray) -> Iterator[tuple[int, SegyFile, int, int]]:
         """Stretches of neighbouring traces: place in the output, file, first and one past the last trace in it."""
@@ -225,22 +271,26 @@ class SegySurvey:
             start = int(rows[at] - self._starts[number[at]])
             yield at, self._files[number[at]], start, start + end - at
 
-    def _gather(self, rows: np.ndarray, traces: np.ndarray, raw: np.ndarray, raw_samples: np.ndarray | None) -> Gather:
-        fields = [self._places[name] for name in ("trace_type", "delay", "time_scalar")]
-        trace_type, delay, scalar = self._backend.decode_columns(raw, fields, self._files[0].endian)
-        if self._options.delay_ms is None:
+    def _gather(
+        self,
+        rows: np.ndarray,
+        traces: np.ndarray,
+        raw: np.ndarray,
+        raw_samples: np.ndarray | None,
+        lengths: np.ndarray,
+    ) -> Gather:
+        trace_type, delay, scalar = self._decoded(raw, ("trace_type", *_TIMING))
+        if self._options.delay_ms is None and self._options.delays != "pad":
             self._refuse_other_start(rows, delay_ms(delay, scalar))
         dead = _dead_by_type(trace_type)
         dead[_all_zero(traces) & (dead == 0)] = 1
         # Of the others only samples that float32 does not hold exactly can have become infinite.
         if self._files[0].format in _IEEE or raw_samples is not None:
             self._mend_not_finite(rows, traces, raw_samples, dead)
+        first, end = self._live(delay, scalar, lengths, dead)
         columns: dict[str, np.ndarray] = {
-            TRACE_ID: self._trace_ids(rows),
-            LIVE_FIRST: np.zeros(len(rows), np.int32),
-            LIVE_END: np.where(dead > 0, 0, self.sampling.count).astype(np.int32),
-            DEAD: dead,
-        }
+            TRACE_ID: self._trace_ids(rows), LIVE_FIRST: first, LIVE_END: end, DEAD: dead,
+        }  # fmt: skip
 
         def load(name: str) -> np.ndarray:
             if name in columns:
@@ -256,7 +306,7 @@ class SegySurvey:
         return f"{self._files[number].path}, trace {row - self._starts[number] + 1}"
 
     def _refuse_other_start(self, rows: np.ndarray, starts: np.ndarray) -> None:
-        odd = np.flatnonzero(starts != self._start_ms)
+        odd = np.flatnonzero(starts != self._axis.start_ms)
         if odd.size:
             self._check_timing()
             raise DataError(f"{self._where(rows[odd[0]])} starts at {starts[odd[0]]:g} ms, the first trace does not")
@@ -285,9 +335,14 @@ class SegySurvey:
             raw_samples.reshape(*bad.shape, -1)[bad] = 0
 
     def identity(self) -> list[dict[str, Any]]:
-        """Path, size, time stamp and a checksum over samples of the content of each file."""
+        """Path, size, time stamp and a checksum over samples of the content of each file; a header map of one's own."""
         with translated(self._backend, "reading"):
-            return [_identity(file.path) for file in self._files]
+            known = [_identity(file.path) for file in self._files]
+        map_ = self._options.header_map
+        if map_ == HeaderMap():
+            return known
+        digest = hashlib.sha256(repr(sorted(self._places.items())).encode()).hexdigest()
+        return [*known, {"path": f"header map {map_.name}", "sha256": digest}]
 
 
 def _dead_by_type(trace_type: np.ndarray) -> np.ndarray:
@@ -301,16 +356,6 @@ def _all_zero(traces: np.ndarray) -> np.ndarray:
     found = np.zeros(len(traces), bool)
     found[zero] = np.logical_not(traces[zero].any(axis=1))
     return found
-
-
-def _raw_samples(runs: list[tuple[int, SegyFile, int, int]], count: int, width: int) -> np.ndarray:
-    if len(runs) == 1:
-        _, file, start, stop = runs[0]
-        return file.raw_samples(start, stop)
-    out = np.empty((count, width), np.uint8)
-    for at, file, start, stop in runs:
-        out[at : at + stop - start] = file.raw_samples(start, stop)
-    return out
 
 
 def _identity(path: str) -> dict[str, Any]:

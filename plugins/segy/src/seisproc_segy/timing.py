@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from seisproc_core.errors import DataError
 if TYPE_CHECKING:
     from seisproc_segy.fallback import SegyFile
 
+# Header words of some traces of a file.
+Columns = Callable[["SegyFile", int, int], Sequence[np.ndarray]]
 # Value -> how many traces have it, and where the first of them is.
 Groups = dict[float, tuple[int, str]]
 _MOST_GROUPS = 6
@@ -47,7 +49,7 @@ def odd_scalar(delay: np.ndarray, scalar: np.ndarray) -> list[str]:
     return [f"{scalar[0]} at bytes 215-216 is no time scalar: the recording delay is taken in ms"]
 
 
-def check_same(files: Sequence[SegyFile]) -> None:
+def check_same(files: Sequence[SegyFile], *, any_length: bool = False) -> None:
     """Refuse empty files, files without a sample interval, and files that differ in what a survey has once."""
     for file in files:
         if file.traces == 0:
@@ -56,12 +58,14 @@ def check_same(files: Sequence[SegyFile]) -> None:
             raise DataError(f"{file.path}: the sample interval is 0 in all headers; give it with interval_us = ...")
     for what, unit, option in (
         ("interval_us", " us", "interval_us = N reads all with one"),
-        ("samples", " samples", "import them separately and resample or trim"),
+        ("samples", " samples", 'lengths = "pad" reads all as long as the longest, or import them separately'),
         ("kind", "", "import them separately"),
         ("endian", "-endian", "import them separately"),
         ("format", "", "import them separately"),
         ("header_bytes", " bytes of trace header", "import them separately"),
     ):
+        if what == "samples" and any_length:
+            continue
         groups: dict[str, list[str]] = {}
         for file in files:
             value = f"{file.interval_s * 1e6:.9g}" if what == "interval_us" else str(getattr(file, what))
@@ -75,15 +79,13 @@ def _names(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def check_timing(
-    files: Sequence[SegyFile], fields: Sequence[tuple[int, str]], *, any_delay: bool, any_interval: bool
-) -> None:
+def check_timing(files: Sequence[SegyFile], columns: Columns, *, any_delay: bool, any_interval: bool) -> None:
     """Refuse mixed recording delays and mixed sample intervals in the trace headers, listing the groups.
 
     Parameters
     ----------
-    fields
-        Places of the words delay, time scalar and sample interval.
+    columns
+        The words delay, time scalar and sample interval of some traces of a file.
     any_delay, any_interval
         The caller overrules what the headers say.
     """
@@ -91,14 +93,14 @@ def check_timing(
     intervals: Groups = {}
     for file in files:
         for start in range(0, file.traces, _CHUNK):
-            delay, scalar, interval = file.columns(fields, start, min(start + _CHUNK, file.traces))
+            delay, scalar, interval = columns(file, start, min(start + _CHUNK, file.traces))
             _count(delays, delay_ms(delay, scalar), file, start)
             stated = np.flatnonzero(interval)  # 0: not stated
             _count(intervals, interval[stated], file, start, stated)
     if len(delays) > 1 and not any_delay:
         raise DataError(
-            f"traces differ in recording delay: {_groups(delays, 'ms')}; delay_ms = N reads all with one start, or "
-            "import them separately and shift"
+            f'traces differ in recording delay: {_groups(delays, "ms")}; delays = "pad" puts them on one time axis, '
+            "delay_ms = N reads all with one start"
         )
     if len(intervals) > 1 and not any_interval:
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, callback=_or_of_group, help="Print one JSON document on stdout, and no progress."
 )
 
+_PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i4 u1 u2 u4 f4 ...). May be repeated."
 _READING = (
     click.option("--kind", type=click.Choice(["segy", "su"]), help="What the files are, where detection errs."),
     click.option("--endian", type=click.Choice(["big", "little"]), help="Byte order, where detection errs."),
@@ -31,8 +33,15 @@ _READING = (
     click.option("--samples", type=click.IntRange(1), help="Samples per trace, where the file says wrongly."),
     click.option("--interval-us", type=float, help="Sample interval in microseconds, whatever the file says."),
     click.option("--text-encoding", type=click.Choice(["ebcdic", "ascii"]), help="Encoding of the text header."),
+    click.option("--revision", metavar="MAJOR[.MINOR]", help="SEG-Y revision, where the file says wrongly."),
+    click.option("--header-map", metavar="NAME|FILE.toml",
+                 help="Where header words lie: rev0 rev1 rev2 su passcal petrel-3d petrel-2d, layout (as the file "
+                 "states it), or a TOML file.  [default: rev1]"),
+    click.option("--word", "places", multiple=True, metavar="NAME=BYTE:TYPE", help=_PLACE_HELP),
+    click.option("--lengths", type=click.Choice(["same", "pad"]),
+                 help="Traces of varying length: refuse them, or pad them to the longest.  [default: same]"),
     click.option("--lenient", is_flag=True, help="Accept files with a damaged end: take the whole traces."),
-)
+)  # fmt: skip
 
 
 def reading_options(command: Command) -> Command:
@@ -45,7 +54,7 @@ def reading_options(command: Command) -> Command:
 # Options of the format as a flow or a program writes them: `samples=`, `interval_us = N`, `kind="su"`, `lenient=True`.
 _OPTION = re.compile(
     r"(?<=\s)(kind|endian|format|samples|interval_us|delay_ms|text_encoding|lenient|nan|length_unit|revision|descale|"
-    r"field_record)"
+    r"field_record|lengths|delays|header_map)"
     r"\s?=(?:\s?(?:\"(\w+)\"|(N|\d+)\b|[Tt]rue|\.\.\.))?"
 )
 _PARAMETER = re.compile(r"^seg[y2]: parameter '(\w+)'")
@@ -76,8 +85,22 @@ def errors_as_typed(command: Command) -> Command:
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in values.items() if value is not None and value is not False}
+    """The options that were given, as the file format knows them."""
+    options = {name: value for name, value in values.items() if value is not None and value is not False}
+    if places := options.pop("places", ()):
+        options["words"] = dict(_place(text) for text in places)
+    if str(options.get("header_map", "")).lower().endswith(".toml"):  # workers may run elsewhere
+        options["header_map"] = os.path.abspath(options["header_map"])
+    return options
+
+
+def _place(text: str) -> tuple[str, list[Any]]:
+    """``polarity=233:i2`` as name and [byte, type]."""
+    name, equals, place = text.partition("=")
+    byte, colon, type_ = place.partition(":")
+    if not (name and equals and colon and byte.isdigit() and type_):
+        raise UsageError(f"--word {text}: write name=byte:type, e.g. polarity=233:i2")
+    return name, [int(byte), type_]
 
 
 @attrs.frozen(kw_only=True)

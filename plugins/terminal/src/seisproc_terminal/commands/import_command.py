@@ -8,10 +8,7 @@ from typing import Any
 import attrs
 import click
 
-from seisproc_core.errors import UsageError
 from seisproc_terminal.options import How, given, job_options, json_option, reading_options, words_of
-
-_PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i4 u1 u2 u4 f4 ...). May be repeated."
 
 
 @click.command(short_help="Read SEG-Y, SU or SEG-2 files into a survey.")
@@ -19,10 +16,11 @@ _PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--gather", "gathers", multiple=True, metavar="WORD[,WORD]",
               help="Build an index of these gathers in the survey. May be repeated.")  # fmt: skip
-@click.option("--word", "places", multiple=True, metavar="NAME=BYTE:TYPE", help=_PLACE_HELP)
 @click.option("--compute", "computed", multiple=True, metavar="WORD=EXPRESSION",
               help="Compute a header word from others, as the step header_math does. May be repeated.")  # fmt: skip
 @reading_options
+@click.option("--delays", type=click.Choice(["same", "pad"]),
+              help="Traces that start at different times: refuse them, or pad them.  [default: same]")  # fmt: skip
 @click.option("--delay-ms", type=float, help="Time of the first sample in ms, whatever the file says.")
 @click.option("--length-unit", type=click.Choice(["m", "ft", "us_ft"]), help="Unit of coordinates and offsets.")
 @click.option("--nan", type=click.Choice(["error", "zero", "kill"]),
@@ -37,7 +35,6 @@ def command(
     files: tuple[Path, ...],
     out: Path,
     gathers: tuple[str, ...],
-    places: tuple[str, ...],
     computed: tuple[str, ...],
     shard_traces: int | None,
     how: How,
@@ -57,25 +54,16 @@ def command(
       seisproc import field.sgy line.seis --word polarity=233:i2 --nan zero
       seisproc import field.sgy line.seis --compute "cdp = field_record + channel" --gather cdp
       seisproc import 10*.dat line.seis --field-record file_name
+      seisproc import cube.sgy cube.seis --header-map petrel-3d
+      seisproc import field.sgy line.seis --lengths pad --delays pad
     """
     from seisproc_core.transfers import import_flow
     from seisproc_terminal.jobs import carry_out
 
     options = given(overrides)
-    if places:
-        options["words"] = dict(_place(text) for text in places)
     flow = import_flow(files, out, options, tuple(words_of(text) for text in gathers), {"shard_traces": shard_traces})
     if computed:
         from seisproc_core.processing.flow import Step
 
         flow = attrs.evolve(flow, steps=(Step(use="header_math", parameters={"compute": list(computed)}),))
     carry_out(lambda engine: engine.submit(flow, type="import", **how.submitted()), how, as_json=as_json)
-
-
-def _place(text: str) -> tuple[str, list[Any]]:
-    """``polarity=233:i2`` as name and [byte, type]."""
-    name, equals, place = text.partition("=")
-    byte, colon, type_ = place.partition(":")
-    if not (name and equals and colon and byte.isdigit() and type_):
-        raise UsageError(f"--word {text}: write name=byte:type, e.g. polarity=233:i2")
-    return name, [int(byte), type_]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from seisproc_core.data.survey import Survey
 
 _MAX_RECORD = 64 << 20
+_BLOCKS = ("text", "extended_text", "words", "provenance", "reasons", "findings")
 
 
 @click.command(short_help="Show what is in a file or survey.")
@@ -115,7 +116,7 @@ def _record(path: Path) -> dict[str, Any]:
 def _print(facts: dict[str, Any]) -> None:
     rest = dict(facts)
     output.show(rest.pop("path"))
-    blocks = {name: rest.pop(name, None) for name in ("text", "extended_text", "words", "provenance", "findings")}
+    blocks = {name: rest.pop(name, None) for name in _BLOCKS}
     index = [", ".join(keys) for keys in rest.pop("index", [])]
     if "size" in rest:
         rest["size"] = output.size(rest["size"])
@@ -130,6 +131,9 @@ def _print(facts: dict[str, Any]) -> None:
     for record in blocks["extended_text"] or []:
         for line in record:
             output.show(f"  + {line}".rstrip())
+    for decision, reason in (blocks["reasons"] or {}).items():
+        value = facts.get({"interval": "interval_ms"}.get(decision, decision), "")
+        output.show(f"  found: {decision.replace('_', ' ')} {value}: {as_typed(reason)}")
     for finding in blocks["findings"] or []:
         output.show(f"  note: {as_typed(finding)}")
 

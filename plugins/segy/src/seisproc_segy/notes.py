@@ -1,0 +1,95 @@
+"""Remarks on a file's headers that a person should see before relying on them: units, scalars, an own header map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from seisproc_core.errors import DataError
+from seisproc_segy.headermap import STATED, Places, words_or_zero
+from seisproc_segy.options import ReadOptions
+from seisproc_segy.stanza import layout_of
+from seisproc_segy.timing import odd_scalar
+
+if TYPE_CHECKING:
+    from seisproc_segy.fallback import SegyFile
+
+_ANGLES = {2: "seconds of arc", 3: "decimal degrees", 4: "degrees, minutes, seconds"}
+_SCALARS = {0, 1, 10, 100, 1000, 10000}
+_SYSTEM = slice(3254, 3256)
+_PROBES = 64
+_SCALED = {
+    "coordinate_scalar": ("71-72", ("source_x", "source_y", "receiver_x", "receiver_y", "cdp_x", "cdp_y")),
+    "elevation_scalar": ("69-70", ("receiver_elevation", "source_elevation", "source_depth")),
+}
+
+
+def system_of(file: SegyFile) -> int:
+    """The measurement system of the binary header, 0 where there is none."""
+    order = "big" if file.endian == "big" else "little"
+    return int.from_bytes(file.prefix()[_SYSTEM], order) if file.kind == "segy" else 0  # type: ignore[arg-type]
+
+
+def notes_on(file: SegyFile, places: Places, options: ReadOptions) -> list[str]:
+    """Remarks on one file, from its headers and some of its traces."""
+    return [*_on_map(file, options), *_on_units(file, places, options), *_on_scalars(file, places, options)]
+
+
+def _on_map(file: SegyFile, options: ReadOptions) -> list[str]:
+    if options.header_map.name == STATED:
+        return []
+    try:
+        stated = layout_of(file)
+    except DataError as error:
+        return [str(error).partition(": ")[2].replace("; name another header_map", "; it is not used")]
+    if not stated:
+        return []
+    return [f'the file states a header map of its own ({len(stated)} words): header_map = "{STATED}" reads it by that']
+
+
+def _on_units(file: SegyFile, places: Places, options: ReadOptions) -> list[str]:
+    notes = []
+    units = _some(file, places, ("coordinate_units",))[0]
+    found = sorted({int(unit) for unit in np.unique(units)} & set(_ANGLES))
+    for unit in found:
+        where = (
+            "bytes 89-90 of the first trace header" if int(units[0]) == unit else "bytes 89-90 of some trace headers"
+        )
+        notes.append(f"coordinates are in {_ANGLES[unit]} ({where}): they are no lengths")
+    if len(np.unique(units[units != 0])) > 1:
+        notes.append(f"traces contradict each other in their coordinate units: {sorted({int(u) for u in units})}")
+    system = system_of(file)
+    if system not in (0, 1, 2):
+        notes.append(f"measurement system at bytes 3255-3256 is unknown: {options.length_unit or 'm'} taken")
+    elif options.length_unit and system and (system == 2) != (options.length_unit != "m"):
+        notes.append(f"override: lengths in {options.length_unit} where bytes 3255-3256 say {('m', 'ft')[system - 1]}")
+    return notes
+
+
+def _on_scalars(file: SegyFile, places: Places, options: ReadOptions) -> list[str]:
+    notes = []
+    if options.delay_ms is None:
+        delay, scalar = words_or_zero(places, ("delay", "time_scalar"), lambda fields: file.columns(fields, 0, 1), 1)
+        notes += odd_scalar(delay, scalar)
+    for name, (where, scaled) in _SCALED.items():
+        scalars, *values = _some(file, places, (name, *scaled))
+        if not any(column.any() for column in values):
+            continue
+        odd = sorted({int(value) for value in np.unique(scalars)} - {sign * s for s in _SCALARS for sign in (1, -1)})
+        if odd:
+            notes.append(
+                f"{name} is {', '.join(map(str, odd[:3]))} (bytes {where}), none of the standard's powers of ten: it "
+                "is applied as it stands; check the positions"
+            )
+    return notes
+
+
+def _some(file: SegyFile, places: Places, names: tuple[str, ...]) -> list[np.ndarray]:
+    """Words of the first trace and some others all over the file."""
+    wanted = np.unique(np.linspace(0, file.traces - 1, min(_PROBES, file.traces)).astype(int))
+    parts = [
+        words_or_zero(places, names, lambda fields, at=at: file.columns(fields, at, at + 1), 1)
+        for at in wanted.tolist()
+    ]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
