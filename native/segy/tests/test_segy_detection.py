@@ -236,4 +236,5 @@ def test_absurd_counts_in_a_sparse_terabyte(tmp_path: Path, segy_bytes: Maker) -
         except SegyError:
             pass
         assert time.monotonic() - began < 2
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kilobytes"
+        # The most text records believed have 105 MB, and `prefix` hands them out.
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 130_000, "kilobytes"
