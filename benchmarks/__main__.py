@@ -21,6 +21,7 @@ SUBJECTS = {
     "headers": "reading:headers",
     "transfer": "storing:transfer",
     "gathers": "storing:gathers",
+    "codecs": "codecs:codecs",
     "flow": "flows:flow",
     "chain": "flows:chain",
     "kernels": "compute:kernels",

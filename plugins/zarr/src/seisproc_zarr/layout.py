@@ -1,7 +1,7 @@
 """Where everything lies in a survey folder: a pure function of the number and size of traces.
 
-The arrays follow the Zarr v3 core specification and its `sharding_indexed`, `bytes` and `crc32c` codecs. Chunks are not
-compressed and stand in a shard in order, so the position of a trace follows from its number.
+The arrays follow the Zarr v3 core specification and its `sharding_indexed`, `bytes`, `blosc` and `crc32c` codecs.
+Chunks stand in a shard in order. Unless they are compressed, the position of a trace follows from its number.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import numpy as np
 from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.survey import OutputPlan, SurveyInfo
 from seisproc_core.data.words import canonical
+from seisproc_zarr.codecs import CODECS, NONE, Blosc
 
-FORMAT = 1
+FORMAT, COMPRESSED = 1, 2  # two numbers, so that what reads the one alone refuses the other
 MAX_CHUNK_ROWS = 64
 MAX_CHUNK_BYTES = 512 << 10
 MIN_SHARD_BYTES, MAX_SHARD_BYTES = 1 << 20, 16 << 20
 SHARDS_AIMED_AT = 64
 CRC_BYTES = 4
+MAX_STRIDE = 255  # of Blosc
 MISSING = 2**64 - 1  # offset and length, in a shard's index, of a chunk that is not stored
 
 
@@ -86,6 +88,7 @@ class ArrayLayout:
     width: int
     dtype: np.dtype
     dimensions: tuple[str, str]
+    codec: Blosc | None = None
 
     @property
     def row_bytes(self) -> int:
@@ -98,26 +101,41 @@ class ArrayLayout:
     def key(self, shard: int) -> str:
         return f"{self.name}/c.{shard}.0"
 
-    def index(self, shard: int) -> bytes:
+    @property
+    def stride(self) -> int:
+        """Bytes after which like stands beside like, for compression: a sample, or a whole row where Blosc can."""
+        return self.width if self.dtype.itemsize == 1 and self.width <= MAX_STRIDE else 4
+
+    @property
+    def index_bytes(self) -> int:
+        return self.grid.chunks_per_shard * 16 + CRC_BYTES
+
+    def places(self, shard: int) -> np.ndarray:
+        """Offset and length of every chunk of an uncompressed shard that holds a trace: int64 ``(chunks, 2)``."""
+        length = self.chunk_bytes + CRC_BYTES
+        places = np.full((self.grid.chunks_in(shard), 2), length, np.int64)
+        places[:, 0] *= np.arange(len(places))
+        return places
+
+    def index(self, places: np.ndarray) -> bytes:
         """The index at the end of a shard, with its checksum: offset and length of every chunk."""
-        stored = self.grid.chunks_in(shard)
         table = np.full((self.grid.chunks_per_shard, 2), MISSING, "<u8")
-        table[:stored, 0] = np.arange(stored, dtype=np.uint64) * (self.chunk_bytes + CRC_BYTES)
-        table[:stored, 1] = self.chunk_bytes + CRC_BYTES
+        table[: len(places)] = places
         plain = table.tobytes()
         return plain + crc32c(plain).to_bytes(CRC_BYTES, "little")
 
     def shard_bytes(self, shard: int) -> int:
-        index = self.grid.chunks_per_shard * 16 + CRC_BYTES
-        return self.grid.chunks_in(shard) * (self.chunk_bytes + CRC_BYTES) + index
+        """Size of an uncompressed shard."""
+        return self.grid.chunks_in(shard) * (self.chunk_bytes + CRC_BYTES) + self.index_bytes
 
     def metadata(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The array's ``zarr.json``."""
-        codecs = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+        plain, checked = {"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}
+        compressed = [] if self.codec is None else [self.codec.metadata(self.stride)]
         sharding = {
             "chunk_shape": [self.grid.chunk_rows, self.width],
-            "codecs": codecs,
-            "index_codecs": codecs,
+            "codecs": [plain, *compressed, checked],
+            "index_codecs": [plain, checked],
             "index_location": "end",
         }
         return array_metadata(
@@ -171,9 +189,10 @@ class Description:
     raw_sample_bytes: int
     index: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    codec: str = NONE
 
     @classmethod
-    def of_plan(cls, plan: OutputPlan, shard_traces: int | None) -> Description:
+    def of_plan(cls, plan: OutputPlan, shard_traces: int | None, codec: str = NONE) -> Description:
         return cls(
             grid=Grid.fit(plan.n_traces, 4 * plan.sampling.count, shard_traces),
             sampling=plan.sampling,
@@ -182,19 +201,23 @@ class Description:
             raw_header_bytes=plan.raw_header_bytes,
             raw_sample_bytes=plan.raw_sample_bytes,
             index=tuple(dict.fromkeys(tuple(canonical(word) for word in words) for words in plan.index)),
+            codec=codec,
         )
+
+    def _array(self, name: str, width: int, dtype: str, item: str) -> ArrayLayout:
+        return ArrayLayout(name, self.grid, width, np.dtype(dtype), ("trace", item), CODECS.get(self.codec))
 
     @property
     def traces(self) -> ArrayLayout:
-        return ArrayLayout("traces", self.grid, self.sampling.count, np.dtype("<f4"), ("trace", "sample"))
+        return self._array("traces", self.sampling.count, "<f4", "sample")
 
     @property
     def raw_headers(self) -> ArrayLayout:
-        return ArrayLayout("raw_headers", self.grid, self.raw_header_bytes, np.dtype("u1"), ("trace", "header_byte"))
+        return self._array("raw_headers", self.raw_header_bytes, "u1", "header_byte")
 
     @property
     def raw_samples(self) -> ArrayLayout:
-        return ArrayLayout("raw_samples", self.grid, self.raw_sample_bytes, np.dtype("u1"), ("trace", "sample_byte"))
+        return self._array("raw_samples", self.raw_sample_bytes, "u1", "sample_byte")
 
     @functools.cached_property
     def record(self) -> np.dtype:
@@ -203,7 +226,7 @@ class Description:
 
     @property
     def header_words(self) -> ArrayLayout:
-        return ArrayLayout("header_words", self.grid, self.record.itemsize, np.dtype("u1"), ("trace", "word_byte"))
+        return self._array("header_words", self.record.itemsize, "u1", "word_byte")
 
     def headers_key(self, shard: int) -> str:
         return f"headers/{shard:06d}.parquet"

@@ -13,7 +13,8 @@ from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import OutputPlan, Piece
 from seisproc_core.data.words import unknown_word
 from seisproc_core.errors import DataError, ParameterError, UsageError
-from seisproc_zarr.layout import FORMAT, ArrayLayout, Description, array_metadata
+from seisproc_zarr.codecs import CODECS, NONE
+from seisproc_zarr.layout import COMPRESSED, FORMAT, ArrayLayout, Description, array_metadata
 from seisproc_zarr.records import check_words, pack, planned_columns
 from seisproc_zarr.shards import encode_shard
 
@@ -24,7 +25,8 @@ class SurveySink:
     Parameters
     ----------
     plan
-        The output. Its one option is ``shard_traces``: traces per shard, rounded up to whole chunks.
+        The output. Its options are ``shard_traces``, traces per shard, rounded up to whole chunks, and ``codec``:
+        ``none``, ``fast`` or ``archive``.
 
     Raises
     ------
@@ -36,7 +38,7 @@ class SurveySink:
     file_bytes: int | None = None
 
     def __init__(self, plan: OutputPlan) -> None:
-        self.about = Description.of_plan(plan, _shard_traces(plan.options))
+        self.about = Description.of_plan(plan, *_checked(plan.options))
         problem = check_words(self.about.words)
         if problem:
             raise UsageError(f"a survey cannot hold this output: {problem}")
@@ -107,7 +109,8 @@ def metadata_pieces(about: Description) -> list[Piece]:
         (samples,), (samples,), np.dtype("f8"), codecs=little, dimensions=("sample",), attributes={"units": units}
     )
     attributes = {
-        "format": FORMAT,
+        "format": FORMAT if about.codec == NONE else COMPRESSED,
+        **({} if about.codec == NONE else {"codec": about.codec}),
         "n_traces": about.grid.n_rows,
         "chunk_rows": about.grid.chunk_rows,
         "shard_rows": about.grid.shard_rows,
@@ -146,16 +149,17 @@ def _json(plain: Mapping[str, Any]) -> bytes:
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
-def _shard_traces(options: Mapping[str, Any]) -> int | None:
-    for name in options:
-        if name != "shard_traces":
-            raise ParameterError("survey sink", name, "is unknown; the one option is 'shard_traces'")
-    value = options.get("shard_traces")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ParameterError("survey sink", "shard_traces", f"must be a whole number of at least 1, not {value!r}")
-    return value
+def _checked(options: Mapping[str, Any]) -> tuple[int | None, str]:
+    """Traces per shard, None for the usual, and the codec."""
+    unknown = set(options) - {"shard_traces", "codec"}
+    if unknown:
+        raise ParameterError("survey sink", min(unknown), "is unknown; its options are 'shard_traces' and 'codec'")
+    rows, codec = options.get("shard_traces"), options.get("codec", NONE)
+    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
+        raise ParameterError("survey sink", "shard_traces", f"must be a whole number of at least 1, not {rows!r}")
+    if codec not in (NONE, *CODECS):
+        raise ParameterError("survey sink", "codec", f"must be one of {', '.join((NONE, *CODECS))}, not {codec!r}")
+    return rows, str(codec)
 
 
 def _raw(layout: ArrayLayout, values: np.ndarray | None) -> np.ndarray:

@@ -15,7 +15,7 @@ class SurveyStorage:
     """Survey folders; see `seisproc_core.data.survey.Storage`.
 
     Options of `open`: ``allow_partial`` (bool) looks into a survey that was never sealed. Options of `sink`:
-    ``shard_traces`` (int).
+    ``shard_traces`` (int), ``codec`` (``none``, ``fast``, ``archive``).
     """
 
     id = "survey"

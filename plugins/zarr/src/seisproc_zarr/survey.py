@@ -12,8 +12,9 @@ from seisproc_core.data.headers import Headers, LazyColumns
 from seisproc_core.data.sampling import Domain, Sampling
 from seisproc_core.data.survey import LENGTH_FACTOR, SurveyInfo
 from seisproc_core.errors import Damaged, Incomplete
+from seisproc_zarr.codecs import CODECS, NONE
 from seisproc_zarr.folder import GROUP, Folder
-from seisproc_zarr.layout import FORMAT, Description, Grid
+from seisproc_zarr.layout import COMPRESSED, FORMAT, Description, Grid
 from seisproc_zarr.records import check_words, unpack
 from seisproc_zarr.shards import ShardReader
 
@@ -150,9 +151,10 @@ def describe(folder: Folder) -> Description:
     plain = folder.json(GROUP)
     try:
         attributes = plain["attributes"]["seisproc"]
-        if attributes["format"] != FORMAT:
+        if attributes["format"] not in (FORMAT, COMPRESSED):
             raise Damaged(
-                f"{folder.path} has survey format {attributes['format']!r}; this version of seisproc reads {FORMAT}"
+                f"{folder.path} has survey format {attributes['format']!r}; this version of seisproc reads {FORMAT} "
+                f"and {COMPRESSED}"
             )
         return _description(attributes)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -186,7 +188,16 @@ def _description(plain: Mapping[str, Any]) -> Description:
         raw_sample_bytes=_count(plain, "raw_sample_bytes"),
         index=tuple(tuple(_text(word) for word in words) for words in plain["index"]),
         notes=tuple(_text(note) for note in plain["notes"]),
+        codec=_codec(plain),
     )
+
+
+def _codec(plain: Mapping[str, Any]) -> str:
+    if plain["format"] == FORMAT:
+        return NONE
+    if plain["codec"] not in CODECS:
+        raise ValueError(f"unknown codec {plain['codec']!r}")
+    return _text(plain["codec"])
 
 
 def _count(plain: Mapping[str, Any], name: str) -> int:

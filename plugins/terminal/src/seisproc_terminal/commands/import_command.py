@@ -29,6 +29,8 @@ from seisproc_terminal.options import How, given, job_options, json_option, read
               help="Where field record numbers of SEG-2 files come from.  [default: as the files say]")  # fmt: skip
 @click.option("--descale", is_flag=True, help="Multiply samples of SEG-2 files with their DESCALING_FACTOR.")
 @click.option("--shard-traces", type=click.IntRange(1), help="Traces per file of the survey.  [default: by size]")
+@click.option("--codec", type=click.Choice(["none", "fast", "archive"]),
+              help="How the survey is compressed: see the processing guide.  [default: none]")  # fmt: skip
 @job_options
 @json_option
 def command(
@@ -37,6 +39,7 @@ def command(
     gathers: tuple[str, ...],
     computed: tuple[str, ...],
     shard_traces: int | None,
+    codec: str | None,
     how: How,
     as_json: bool,
     **overrides: Any,
@@ -61,7 +64,8 @@ def command(
     from seisproc_terminal.jobs import carry_out
 
     options = given(overrides)
-    flow = import_flow(files, out, options, tuple(words_of(text) for text in gathers), {"shard_traces": shard_traces})
+    sink = {"shard_traces": shard_traces, "codec": codec}
+    flow = import_flow(files, out, options, tuple(words_of(text) for text in gathers), sink)
     if computed:
         from seisproc_core.processing.flow import Step
 
