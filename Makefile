@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
 PACKAGES := benchmarks seisproc seisproc_alerts seisproc_core seisproc_denoise seisproc_geometry seisproc_joblib seisproc_jobstore seisproc_numba \
-            seisproc_processes seisproc_ray seisproc_seg2 seisproc_segy seisproc_signal seisproc_terminal seisproc_velocity \
+            seisproc_processes seisproc_qc seisproc_ray seisproc_seg2 seisproc_segy seisproc_signal seisproc_terminal seisproc_velocity \
             seisproc_zarr
 # With Rust 1.88 or newer the native SEG-Y reader is built; without it the slower NumPy reader does its work.
 CARGO := $(shell cargo --version 2>/dev/null | awk '{split($$2, v, "."); if (v[1] > 1 || v[2] >= 88) print "cargo"}')

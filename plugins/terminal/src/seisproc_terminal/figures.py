@@ -91,14 +91,15 @@ def draw(
     style: Style = "density",
     colours: str = "gray_r",
     clip_percent: float = 98.0,
+    level: float | None = None,
 ) -> None:
     """Draw a gather, or several laid end to end, on matplotlib axes: time downwards in ms, a header word across.
 
-    Parameters are those of `save_figure`.
+    Parameters are those of `save_figure`; `level` is the amplitude at the end of the scale, instead of `clip_percent`.
     """
     if not gather.n_traces:
         raise UsageError("there is no trace to draw")
-    level = clip_level(gather, clip_percent)
+    level = clip_level(gather, clip_percent) if level is None else level
     sampling = gather.sampling
     scale, unit = (1000.0, "time (ms)") if sampling.domain == "time" else (1.0, "depth (m)")
     half = sampling.interval_s / 2

@@ -1,0 +1,1 @@
+"""Quality control: parameter tests, spectra, attributes, differences of surveys."""
