@@ -24,7 +24,8 @@ class Gain(Processor):
     y = sign(y) |y|^power; samples beyond
     `trap` become 0; samples are limited to +-clip, then to the quantile `clip_quantile` of the live |y| of their
     trace; y *= scale. t is the time since the source in seconds, whatever the recording delay. With a
-    t_power, samples at or before the source time become 0.
+    t_power, samples at or before the source time become 0. With `reduction_m_per_s` the time of t_power is
+    t + |offset| / velocity, as of data shown in reduced time.
 
     Not a correction of amplitudes by physics: for geometrical spreading with known velocities use `spreading`.
 
@@ -34,6 +35,9 @@ class Gain(Processor):
     scale: float = param(1.0, help="Factor applied last.")
     bias: float = param(0.0, help="Value added first.")
     t_power: float = param(0.0, help="Exponent of time since the source, in seconds.")
+    reduction_m_per_s: float | None = param(
+        None, help="Velocity of reduced time: t_power counts from |offset| / velocity before.", unit="m/s", above=0
+    )
     exponential_per_s: float = param(0.0, help="Rate of the exponential gain.", unit="1/s")
     exponential_power: float = param(1.0, help="Exponent of time inside the exponential.", above=0)
     power: float = param(1.0, help="Exponent of the absolute amplitude; the sign stays.", above=0)
@@ -42,6 +46,10 @@ class Gain(Processor):
     clip_quantile: float | None = param(
         None, help="Limit of the absolute amplitude as a quantile of the trace's live samples.", above=0, maximum=1
     )
+
+    def check(self, layout: Layout) -> None:
+        if self.reduction_m_per_s is not None:
+            layout.headers["offset"]
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         first, end = batch.live_window
@@ -62,13 +70,15 @@ class Gain(Processor):
         return batch.with_traces(out)
 
     def _by_time(self, layout: Layout) -> np.ndarray:
-        """Factor of every sample, float32 ``(n_samples,)``."""
+        """Factor of every sample, float32 ``(n_samples,)``, or ``(n_traces, n_samples)`` in reduced time."""
         times = source_times(layout.sampling)
         factor: np.ndarray = np.exp(
             self.exponential_per_s * np.copysign(np.abs(times) ** self.exponential_power, times)
         )
         if self.t_power:
-            factor *= np.where(times > 0, np.where(times > 0, times, 1) ** self.t_power, 0)
+            if self.reduction_m_per_s is not None:
+                times = times + np.abs(layout.headers["offset"].astype(np.float64))[:, None] / self.reduction_m_per_s
+            factor = factor * np.where(times > 0, np.where(times > 0, times, 1) ** self.t_power, 0)
         return factor.astype(np.float32)
 
 

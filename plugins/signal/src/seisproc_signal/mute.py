@@ -94,6 +94,9 @@ class SurgicalMute(Processor):
     (``hyperbolic``), times from the source; it has w samples, the nearest whole number to its width, beginning w // 2
     before the centre. Tapers sin^2((k + 1) pi / 2n) over n samples grow away from it on both sides.
 
+    ``mode = "su"`` reproduces modes 2 and 3 of Seismic Unix `sumute`: of an odd zone one sample less is zeroed, and the
+    upper taper begins one sample inside the zone.
+
     The live window stays: the zone lies inside it, so that gains and stacks still count its zeros. Not for a
     first-break mute: use `mute`.
     """
@@ -103,6 +106,7 @@ class SurgicalMute(Processor):
     shape: Literal["linear", "hyperbolic"] = param("linear", help="Curve along which to mute.")
     width: Table = param(help="Length of the zone over absolute offset.", columns=("offset_m", "width_ms"))
     taper_ms: float = param(0.0, help="Length of the taper on each side.", unit="ms", minimum=0)
+    mode: Literal["centred", "su"] = param("centred", help="Equal tapers on both sides, or as Seismic Unix.")
 
     def check(self, layout: Layout) -> None:
         if problem := key_problem(self.width, (), "offset_m"):
@@ -119,9 +123,12 @@ class SurgicalMute(Processor):
         length = nearest_sample(width)
         start = _sample_of(time, batch.sampling) - length // 2
         ramp = _ramp(self.taper_ms, batch.sampling)
+        inside = 0
+        if self.mode == "su":
+            length, inside = length // 2 * 2, 1
         out = context.empty(batch.traces.shape)
         np.copyto(out, batch.traces)
-        scale_samples(out, start - len(ramp), ramp[::-1])
+        scale_samples(out, start - len(ramp) + inside, ramp[::-1])
         scale_samples(out, start + length, ramp)
         sample = np.arange(batch.n_samples)
         out[(sample >= start[:, None]) & (sample < (start + length)[:, None])] = 0

@@ -37,6 +37,9 @@ def seisproc_processors() -> list[str]:
         "seisproc_signal.inverse_q:InverseQ",
         "seisproc_signal.vibroseis:VibroseisCorrelate",
         "seisproc_signal.taper:Taper",
+        "seisproc_signal.taper:TaperTraces",
+        "seisproc_signal.analysis:Spectrum",
+        "seisproc_signal.analysis:Autocorrelation",
         "seisproc_signal.rules:EditRules",
     ]
 

@@ -86,6 +86,7 @@ class Semblance(_Panels):
     max_stretch_percent: float = param(50.0, help="leave out samples stretched more than this", unit="%", minimum=0)
     least_traces: int = param(5, help="leave out times with fewer live traces", minimum=1)
     measure: Measure = param("semblance", help="what is measured along the hyperbolas")
+    power: float = param(1.0, help="exponent of the result: above 1 sharpens peaks", above=0)
     mode: Literal["default", "su"] = param(
         "default",
         help="su: as suvelan of Seismic Unix: windows lack their last sample, zeros do not count, mute rounded down, "
@@ -109,6 +110,8 @@ class Semblance(_Panels):
         first, end = batch.live_window
         offset = np.abs(batch.headers["offset"]).astype(np.float64)
         context.kernel("semblance")(batch.traces, first, end, offset, batch.gather_starts, options, out, context.flag)
+        if self.power != 1:
+            np.power(out, np.float32(self.power), out=out)
         return Gather(
             headers=planned.headers, sampling=planned.sampling, gather_starts=planned.gather_starts, traces=out
         )
