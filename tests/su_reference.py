@@ -75,7 +75,7 @@ def _agc(y: Array, half: int) -> Array:
 def sufilter(x: Array, dt: float, f: list[float], amps: list[float], nfft: int) -> Array:
     corner = [min(int(nint(c * nfft * dt)), nfft // 2) for c in f]
     gain = np.empty(nfft // 2 + 1)
-    gain[: corner[0]] = amps[0]
+    gain[: corner[0] + 1] = amps[0]
     gain[corner[-1] :] = amps[-1]
     for (low, a), (high, b) in zip(
         zip(corner, amps, strict=True), list(zip(corner, amps, strict=True))[1:], strict=False
