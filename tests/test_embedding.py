@@ -94,6 +94,8 @@ def test_an_error_is_an_exception_and_the_engine_lives_on(line: Line) -> None:
 
 def test_a_program_needs_no_front_end(survey: Path, tmp_path: Path) -> None:
     """A plain script, run with the terminal and the job store out of reach."""
+    # Making the index of plugins imports all of them, and it is made anew after any edit: not what this is about.
+    subprocess.run([sys.executable, "-c", "from seisproc_core.plugins import registry; registry()"], check=True)
     script = f"""
 import sys
 from seisproc_core import Engine, Flow

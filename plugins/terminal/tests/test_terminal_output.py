@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seisproc_core.errors import UsageError
 from seisproc_terminal import output
 from seisproc_terminal.options import rows_of, words_of
+from seisproc_terminal.watching import columns_for
 
 
 @given(st.text())
@@ -59,3 +60,13 @@ def test_rows_and_words() -> None:
 @pytest.mark.parametrize(("count", "text"), [(12, "12 bytes"), (2048, "2.0 KiB"), (3 << 40, "3.0 TiB")])
 def test_size(count: int, text: str) -> None:
     assert output.size(count) == text
+
+
+def test_a_narrow_screen_keeps_what_one_types_and_looks_for() -> None:
+    assert columns_for(200) == ["job", "since", "name", "state", "pri", "progress", "%", "why"]
+    assert columns_for(60) == ["job", "name", "state", "%"]
+    assert columns_for(20) == ["job", "name", "state", "%"]
+    for width in range(20, 200):
+        shown = columns_for(width)
+        assert {"job", "name", "state", "%"} <= set(shown)
+        assert set(shown) <= set(columns_for(width + 1))

@@ -76,33 +76,55 @@ def watch(store: JobStore, limit: int, states: frozenset[State]) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(), auto_refresh=False, screen=False) as live:
+    console = Console()
+    with Live(console=console, auto_refresh=False, screen=False) as live:
         try:
             while True:
                 waits = explained(store)
                 jobs = [facts(job, waits) for job in store.find(Query(limit=limit, states=states))]
-                live.update(_table(jobs), refresh=True)
+                live.update(_table(jobs, console.width), refresh=True)
                 time.sleep(_EVERY_S)
         except KeyboardInterrupt:
             return
 
 
-def _table(jobs: list[dict[str, Any]]) -> Table:
+_WIDTHS = {"job": 12, "since": 8, "name": 12, "state": 11, "pri": 3, "progress": 14, "%": 3, "why": 16}
+_REASON_LINES = 3
+_GIVE_WAY = ("since", "progress", "pri", "why")  # in this order, on a narrow screen
+
+
+def columns_for(width: int) -> list[str]:
+    """The columns that a screen of so many characters has room for; job, name, state and share are always there."""
+    shown = list(_WIDTHS)
+    for name in _GIVE_WAY:
+        if sum(_WIDTHS[column] + 2 for column in shown) > width:
+            shown.remove(name)
+    return shown
+
+
+def _table(jobs: list[dict[str, Any]], width: int) -> Table:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
+    shown = columns_for(width)
     table = Table(box=None, pad_edge=False)
-    # On a narrow screen the name gives way, and the reason is broken into lines; what one types or looks for stays.
-    widths = {"job": 12, "state": 11, "": 14, "%": 3, "pri": 3, "since": 8}
-    for head in ("job", "since", "name", "state", "pri", "", "%", "why"):
-        table.add_column(head, no_wrap=head != "why", min_width=widths.get(head))
+    # The name is cut, the reason broken into few lines; what one types or looks for stays.
+    free = width - sum(_WIDTHS[head] + 2 for head in shown if head not in ("name", "why"))
+    rooms = {**_WIDTHS, "name": max(_WIDTHS["name"], free // 2 if "why" in shown else free)}
+    rooms["why"] = max(_WIDTHS["why"], free - rooms["name"] - 2)
+    for head in shown:
+        least = rooms[head] if head not in ("name", "why") else None
+        title = "" if head == "progress" else head
+        table.add_column(title, no_wrap=head != "why", min_width=least, max_width=rooms[head])
     for job in jobs:
         share = 100 * job["done"] / job["total"] if job["total"] else 0.0
-        shown = {**job, "since": job["since"][-8:]}
-        texts = [Text(output.clean(shown[key])) for key in ("id", "since", "name", "state", "priority")]
-        bar = ProgressBar(total=100, completed=share, width=14)
-        table.add_row(*texts, bar, f"{share:.0f}", Text(output.clean(job["why"])))
+        texts = {"job": job["id"], "since": job["since"][-8:], "pri": str(job["priority"]), "%": f"{share:.0f}"}
+        cells: dict[str, Any] = {head: Text(output.clean(texts.get(head, job.get(head, "")))) for head in shown}
+        if "why" in cells:
+            cells["why"].truncate(_REASON_LINES * rooms["why"], overflow="ellipsis")
+        cells["progress"] = ProgressBar(total=100, completed=share, width=_WIDTHS["progress"])
+        table.add_row(*(cells[head] for head in shown))
     return table
 
 
