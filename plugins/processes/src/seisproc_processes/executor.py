@@ -17,11 +17,11 @@ from pathlib import Path
 from types import TracebackType
 
 from seisproc_core import errors
+from seisproc_core.execution.channel import Message
 from seisproc_core.execution.executor import Receipt, Task
 from seisproc_core.execution.remote import MAX_DEATHS, MEMORY_POLL_S, anonymous_memory, error_from_json, over_limit
 from seisproc_core.jobs.control import SLOTS
 from seisproc_processes.handle import LOG, Nursery, Worker, origin
-from seisproc_processes.wire import Message
 
 RUN_SEGMENT = "seisproc_core.execution.worker:run_segment"
 _POLL_S = 0.02  # how often the control byte is looked at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import subprocess
@@ -13,8 +12,8 @@ from pathlib import Path
 import attrs
 
 from seisproc_core.errors import StorageError
+from seisproc_core.execution.channel import Channel
 from seisproc_core.execution.remote import thread_environment
-from seisproc_processes.wire import Channel
 
 LOG = "log.txt"
 # Not "-m": the module search path must be the engine's before anything is imported.
@@ -93,7 +92,7 @@ class Nursery:
 
     def preload(self, modules: Sequence[str]) -> None:
         """Import for a job to come; what fails is tried again, and logged, when it begins."""
-        self._send({"preload": list(modules)})
+        self.channel.tell({"preload": list(modules)})
 
     def begin(self, folder: Path, keep_open: Sequence[int], preload: Sequence[str]) -> None:
         """Serve a job: output of the nursery and of its workers is appended to `LOG` in its folder, its workers hold
@@ -101,7 +100,7 @@ class Nursery:
         log = _open_log(folder)
         try:
             self.ready = False
-            self._send({"begin": 1 + len(keep_open), "preload": list(preload)}, [log, *keep_open])
+            self.channel.tell({"begin": 1 + len(keep_open), "preload": list(preload)}, [log, *keep_open])
         finally:
             os.close(log)
 
@@ -109,7 +108,7 @@ class Nursery:
         """Let go of the job's files; False when the nursery does not answer and is of no more use."""
         self.channel.socket.settimeout(_ANSWER_S)
         try:
-            self._send({"rest": True})
+            self.channel.tell({"rest": True})
             while not any("rested" in message for message in self.channel.receive()):
                 pass
             self.channel.socket.settimeout(None)
@@ -121,15 +120,11 @@ class Nursery:
         """Ask for a worker. It may be given work at once: its socket keeps it."""
         ours, theirs = socket.socketpair()
         with theirs:
-            self._send({"spawn": number, "target": target}, [theirs.fileno()])
+            self.channel.tell({"spawn": number, "target": target}, [theirs.fileno()])
         return Worker(number=number, channel=Channel(ours), slot=slot)
 
     def kill(self, numbers: Sequence[int]) -> None:
-        self._send({"kill": list(numbers)})
-
-    def _send(self, message: dict[str, object], fds: Sequence[int] = ()) -> None:
-        with contextlib.suppress(ConnectionError):  # its death is noticed where its messages are read
-            self.channel.send(message, fds)
+        self.channel.tell({"kill": list(numbers)})
 
     def close(self) -> None:
         """End the process; whatever workers it still has end with it."""

@@ -30,10 +30,10 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from seisproc_core.execution.channel import Channel, Message
 from seisproc_core.execution.remote import adopt_orphans, die_with
 from seisproc_core.plugins import registry
 from seisproc_processes import worker
-from seisproc_processes.wire import Channel, Message
 
 LOG_CAP = 10 << 20
 _ORPHANS_S = 1.0  # a killed process that takes longer hangs in the kernel

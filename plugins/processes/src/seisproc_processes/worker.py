@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seisproc_core.errors import Cancelled
+from seisproc_core.execution.channel import Channel, Message
 from seisproc_core.execution.remote import error_to_json
 from seisproc_core.execution.surroundings import Surroundings
 from seisproc_core.specs import resolve
-from seisproc_processes.wire import Channel, Message
 
 if TYPE_CHECKING:
     from seisproc_core.execution.executor import Receipt

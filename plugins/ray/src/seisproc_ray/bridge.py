@@ -17,9 +17,9 @@ from pathlib import Path
 import attrs
 
 from seisproc_core.errors import StorageError
+from seisproc_core.execution.channel import Channel
 from seisproc_ray import session
 from seisproc_ray.settings import Settings
-from seisproc_ray.wire import Channel
 
 _START = "import sys; sys.path[:] = sys.argv[4:]; from seisproc_ray.driver import main; main(*sys.argv[1:4])"
 _LONGEST = 24  # characters of the temporary folder: Ray's socket names must stay below 108 bytes

@@ -23,11 +23,11 @@ from typing import Any
 import attrs
 
 from seisproc_core.errors import SeisprocError, UsageError
+from seisproc_core.execution.channel import Channel, Message
 from seisproc_core.execution.remote import error_to_json, thread_environment
 from seisproc_core.jobs.control import Control
 from seisproc_ray.actor import SegmentActor
 from seisproc_ray.settings import Settings
-from seisproc_ray.wire import Channel, Message
 
 _TICK_S = 0.02  # how often the command byte is looked at for workers that cannot see it
 _COUNT_EVERY = 12  # ticks between two looks at their counters
@@ -266,7 +266,7 @@ class Crew(threading.Thread):
             member.exited.wait(max(0.0, deadline - time.monotonic()))
 
     def tell(self, **message: Any) -> None:
-        self.channel.send(message)
+        self.channel.tell(message)
 
 
 def cause_of_death(error: str) -> str:

@@ -18,11 +18,11 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from seisproc_core.execution.channel import Channel
 from seisproc_core.execution.remote import adopt_orphans
 from seisproc_ray import session
 from seisproc_ray.crew import Crew, Spares
 from seisproc_ray.settings import Settings
-from seisproc_ray.wire import Channel
 
 MOST_FDS = 8
 _TICK_S = 0.2
@@ -126,13 +126,13 @@ class _Driver:
             os.set_inheritable(fd, False)
         channel = Channel(socket.socket(fileno=fds[0]))
         if problem:
-            channel.send({"failed": problem})
+            channel.tell({"failed": problem})
             for fd in fds[1:]:
                 os.close(fd)
             channel.close()
             return
         crew = Crew(channel, fds[1:], self.settings, self.spares)
-        channel.send({"hello": os.getpid(), "dashboard": self.dashboard})
+        channel.tell({"hello": os.getpid(), "dashboard": self.dashboard})
         crew.start()
         self.crews.append(crew)
 

@@ -16,6 +16,7 @@ from types import TracebackType
 import attrs
 
 from seisproc_core import errors
+from seisproc_core.execution.channel import Channel, Message
 from seisproc_core.execution.executor import Receipt, Task
 from seisproc_core.execution.remote import MAX_DEATHS, error_from_json
 from seisproc_core.jobs.control import SLOTS
@@ -23,7 +24,6 @@ from seisproc_core.jobs.workfolder import WorkFolder
 from seisproc_ray import bridge, session
 from seisproc_ray.actor import CONTROL, cpu_features, identity
 from seisproc_ray.settings import Settings
-from seisproc_ray.wire import Channel, Message
 
 RUN_SEGMENT = "seisproc_core.execution.worker:run_segment"
 _POLL_S = 0.02  # how often the control byte is looked at
@@ -172,7 +172,7 @@ class _Crew:
             raise LostDriver from None
 
     def kill(self, workers: Sequence[_Worker]) -> None:
-        self.channel.send({"kill": [worker.number for worker in workers]})
+        self.channel.tell({"kill": [worker.number for worker in workers]})
 
     def forget(self, number: int) -> _Worker | None:
         worker = self.workers.pop(number, None)
@@ -261,7 +261,7 @@ class _Stage:
         for worker in idle[: len(self.pending)]:
             worker.segment = heapq.heappop(self.pending)
             where = {"folder": str(self.folder), "stage": self.task.stage, "slot": worker.slot}
-            crew.channel.send({"run": worker.number, "segment": worker.segment, **where})
+            crew.channel.tell({"run": worker.number, "segment": worker.segment, **where})
         self.mind_loneliness(crew)
 
     def spawn(self, crew: _Crew) -> None:
@@ -269,7 +269,7 @@ class _Stage:
         worker = _Worker(crew.spawned, heapq.heappop(crew.free_slots))
         crew.workers[worker.number] = worker
         what = {"threads": self.task.threads, "slot": worker.slot, "control": str(self.folder / CONTROL)}
-        crew.channel.send({"spawn": worker.number, "job": self.job, **what})
+        crew.channel.tell({"spawn": worker.number, "job": self.job, **what})
 
     def mind_loneliness(self, crew: _Crew) -> None:
         """Say what is waited for when no actor comes up: a cluster may be full, or never have had what is asked for."""

@@ -1,11 +1,14 @@
-"""JSON messages over a stream socket, each behind its length in four bytes; file descriptors may ride along."""
+"""What executors and the processes they start talk in: JSON messages over a stream socket, each behind its length in
+four bytes; file descriptors may ride along."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import struct
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +20,7 @@ Message = dict[str, Any]
 
 
 class Channel:
-    """One end of a conversation.
+    """One end of a conversation. Any thread may send; one receives.
 
     Attributes
     ----------
@@ -30,6 +33,7 @@ class Channel:
         self.socket = sock
         self.fds: deque[int] = deque()
         self._buffer = bytearray()
+        self._sending = threading.Lock()
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -38,8 +42,14 @@ class Channel:
         """Send all of it; `OSError` when the other end is gone."""
         body = json.dumps(message).encode()
         data = _LENGTH.pack(len(body)) + body
-        sent = socket.send_fds(self.socket, [data], fds) if fds else 0
-        self.socket.sendall(data[sent:])
+        with self._sending:
+            sent = socket.send_fds(self.socket, [data], fds) if fds else 0
+            self.socket.sendall(data[sent:])
+
+    def tell(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Send; where the other end is gone nothing happens: whoever receives learns it."""
+        with contextlib.suppress(OSError):
+            self.send(message, fds)
 
     def receive(self) -> list[Message]:
         """Wait until something arrives and return the messages that are now whole, perhaps none; `EOFError` at the end.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seisproc_processes.wire import Channel
+from seisproc_core.execution.channel import Channel
 
 MESSAGES = st.lists(st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.integers())), min_size=1)
 
