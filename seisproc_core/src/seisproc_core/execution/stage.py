@@ -71,8 +71,13 @@ class StageRunner:
         return pieces, traces_in, rows.n_traces
 
     def batches(self, first: int, end: int) -> Iterator[tuple[int, int]]:
-        """Ranges of gathers that cover output rows ``[first, end)``, each about 8 MiB of input or one gather."""
+        """Ranges of gathers that cover output rows ``[first, end)``, each about 8 MiB of input or one gather; all at
+        once where there is nothing to do but to copy: a read of more rows in another order is a read of fewer places.
+        """
         low, high = self.plan.gathers_of(first, end)
+        if not self.plan.steps and low < high:
+            yield low, high
+            return
         limit = max(1, BATCH_BYTES // (4 * self.source.sampling.count))
         starts = self.plan.in_starts
         while low < high:

@@ -23,6 +23,7 @@ from seisproc_core.plugins import Registry
 from seisproc_core.processing import kernels
 from seisproc_core.processing.flow import Flow, Step, word_list
 from seisproc_core.processing.params import build, to_plain
+from seisproc_core.processing.scattered import SHARDS_PER_BLOCK, by_blocks, too_scattered
 
 BATCH_BYTES = 8 << 20
 MAX_REPEATED = 0.05  # share of input traces that neighbouring segments may both read
@@ -244,6 +245,7 @@ class _Planner:
         output = self._output(after, last)
         storage = self.flow.sink.storage if last else self._working_storage()
         sink = self.registry.load("storage", storage)().sink(output)
+        source, order = self._within_reach(source, layout, order, sink.shard_rows * count // max(after.n_traces, 1))
         stage = StagePlan(
             source=source,
             traces_in=count,
@@ -257,6 +259,32 @@ class _Planner:
         )
         self.stages.append(_fewer_repeats(stage, sink.shard_rows))
         return Layout(headers=after.headers, sampling=after.sampling, files=layout.files)
+
+    def _within_reach(
+        self, source: Mapping[str, Any], layout: Layout, order: np.ndarray | None, segment_rows: int
+    ) -> tuple[Mapping[str, Any], np.ndarray | None]:
+        """Source and order of a stage; behind one that sorts by blocks, where the order is all over a large survey."""
+        storage = self._working_storage() if order is not None else "memory"
+        row_bytes = 4 * layout.n_samples + self.survey.raw_header_bytes
+        if order is None or storage == "memory" or not too_scattered(order, row_bytes, segment_rows):
+            return source, order
+        output = self._output(layout, last=False)
+        block_rows = SHARDS_PER_BLOCK * self.registry.load("storage", storage)().sink(output).shard_rows
+        first, second = by_blocks(order, block_rows)
+        stage = StagePlan(
+            source=source,
+            traces_in=layout.n_traces,
+            order=first,
+            in_starts=None,
+            out_starts=None,
+            steps=(),
+            storage=storage,
+            output=output,
+            segment_rows=block_rows,
+        )
+        self.stages.append(stage)
+        self.notes.append("the traces are sorted by blocks first: one more pass, instead of reading them several times")
+        return {"stage": len(self.stages) - 1}, second
 
     def _steps(self, steps: list[Step], layout: Layout, has_gathers: bool) -> tuple[Layout, tuple[StepPlan, ...]]:
         planned = []
