@@ -44,6 +44,7 @@ SUBJECTS = {
     "journal": "histories:journals",
     "resume": "resuming:resuming",
     "ray": "ray_jobs:ray_jobs",
+    "geometry": "header_rows:header_rows",
     "signal": "signal_rows:signal_rows",
     "velocity": "velocity_rows:velocity_rows",
     "multichannel": "multichannel_rows:multichannel_rows",

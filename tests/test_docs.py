@@ -65,6 +65,19 @@ def test_processing_guide_runs_as_it_stands(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.lock"))
 
 
+def test_geometry_guide_runs_as_it_stands(tmp_path: Path) -> None:
+    ran = 0
+    for language, text in blocks("guide-geometry.md"):
+        name = file_name(text)
+        if name:
+            (tmp_path / name).write_text(text, "utf-8")
+        elif language == "sh":
+            run("bash", "-euo", "pipefail", "-c", text, cwd=tmp_path)
+            ran += 1
+    assert ran >= 6
+    assert {path.suffixes[0] for path in tmp_path.glob("line.*.png")} >= {".base", ".fold", ".offset", ".lmo"}
+
+
 def test_jobs_guide_runs_as_it_stands(tmp_path: Path) -> None:
     commands = []
     for language, text in blocks("guide-jobs.md"):

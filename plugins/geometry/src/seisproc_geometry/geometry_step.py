@@ -10,7 +10,7 @@ import numpy as np
 
 from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.data.headers import Headers
-from seisproc_core.data.scalars import fitting_scalar, with_scalar
+from seisproc_core.data.scalars import SCALARS, fitting_scalar, with_scalar
 from seisproc_core.data.tables import Table
 from seisproc_core.data.words import canonical
 from seisproc_core.errors import HeaderError, ParameterError, UsageError
@@ -25,6 +25,8 @@ from seisproc_geometry.positions import azimuth_deg, with_positions, write
 from seisproc_geometry.reading.survey_files import LengthUnit, Named, read_survey_files
 from seisproc_geometry.units import in_si, metres
 
+_PLACES = ("x", "y")
+_HEIGHTS = ("elevation", "depth", "water_depth", "datum")
 _FILES = ("sps", "p190", "stations", "sources", "receivers", "relations")
 
 
@@ -129,10 +131,9 @@ class Geometry(Processor):
         assigned = self._assigned(layout.headers)
         notes = [*getattr(self, "_read_notes", ()), *problems(layout.headers, assigned, self._words)]
         notes += missing(self._linked, assigned)
-        for kind, columns in (("coordinates", ("x", "y")), ("elevations", ("elevation", "depth"))):
-            scalar, exact = self._fitting(layout.headers, columns)
-            if not exact:
-                notes.append(f"{kind} have more digits than a SEG-Y word holds: rounded to 1/{abs(scalar)}")
+        for name, columns in (("coordinate_scalar", _PLACES), ("elevation_scalar", _HEIGHTS)):
+            if not self._fitting(layout.headers, columns)[1]:
+                notes.append(f"positions have more digits than {name} {getattr(self, name)} holds: they are rounded")
         return notes
 
     def plan(self, layout: Layout) -> Layout:
@@ -171,10 +172,9 @@ class Geometry(Processor):
         """Scalars and the direction of the line, where they are not given."""
         receivers = self._linked.receivers
         chosen: dict[str, object] = {}
-        if self.coordinate_scalar is None:
-            chosen["coordinate_scalar"] = self._fitting(headers, ("x", "y"))[0]
-        if self.elevation_scalar is None:
-            chosen["elevation_scalar"] = self._fitting(headers, ("elevation", "depth", "water_depth", "datum"))[0]
+        for name, columns in (("coordinate_scalar", _PLACES), ("elevation_scalar", _HEIGHTS)):
+            if getattr(self, name) is None:
+                chosen[name] = self._fitting(headers, columns)[0]
         one_line = len(np.unique(receivers["line"])) == 1
         signed = one_line if self.signed is None else self.signed
         if signed and self.along_deg is None:
@@ -184,16 +184,19 @@ class Geometry(Processor):
             chosen["along_deg"] = float(azimuth_deg(dx, dy)[0])
         return chosen | {"signed": signed}
 
-    def _fitting(self, headers: Headers, columns: tuple[str, ...]) -> tuple[int, bool]:
-        """The scalar that holds the tables' values exactly, no coarser than the one that the survey has."""
+    def _fitting(self, headers: Headers, columns: tuple[str, ...]) -> tuple[int | None, bool]:
+        """The scalar that holds the tables' values exactly, no coarser than the survey's; None where that one does."""
         factor = metres(self.length_unit, headers) / headers.length_factor
         tables = (self._linked.sources, self._linked.receivers)
         values = [table[name] * factor for table in tables for name in columns if name in table]
         scalar, exact = fitting_scalar(values)
-        word = "coordinate_scalar" if columns[0] == "x" else "elevation_scalar"
-        if word in headers and len(held := np.unique(headers.column(word))) == 1 and -10000 <= held[0] < scalar:
-            largest = max((float(np.abs(v).max()) for v in values), default=0.0)
-            scalar = int(held[0]) if largest * -float(held[0]) < 2**31 else scalar
+        word = "coordinate_scalar" if columns is _PLACES else "elevation_scalar"
+        held = np.unique(headers.column(word)).tolist() if word in headers else []
+        if not values or (scalar == 1 and held in ([0], [1])):
+            return None, exact
+        if len(held) == 1 and held[0] in SCALARS and held[0] < scalar:
+            largest = max(float(np.abs(v).max()) for v in values)
+            scalar = held[0] if largest * -held[0] < 2**31 else scalar
         return scalar, exact
 
     # ------------------------------------------------------------------------------------------------- what is written

@@ -11,7 +11,7 @@ import numpy as np
 
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import OutputPlan, Piece
-from seisproc_core.data.words import DEAD, STANDARD
+from seisproc_core.data.words import DEAD, STANDARD, WORDS
 from seisproc_core.errors import DataError, HeaderError, UsageError
 from seisproc_segy import fileheaders
 from seisproc_segy.detect import TRACE_HEADER
@@ -221,7 +221,7 @@ class SegySink:
         columns |= {name: np.full(count, value) for name, value in self._fixed.items()}
         if DEAD in held and (killed := held[DEAD] >= _KILLED).any() and "trace_type" in columns:
             columns["trace_type"] = np.where(killed, _MARKED_DEAD, columns["trace_type"])
-        return {name: column for name, column in columns.items() if name in self._places}
+        return {n: _in_whole_units(n, c, self._places[n]) for n, c in columns.items() if n in self._places}
 
     def _patch(self, headers: np.ndarray, name: str, old: np.ndarray, new: np.ndarray, first_row: int) -> None:
         """Write one word where it differs; elsewhere another word may share its bytes."""
@@ -279,6 +279,15 @@ class SegySink:
 
 def _standard_places() -> dict[str, tuple[int, str]]:
     return {name: (word.byte, word.type) for name, word in STANDARD.items()}
+
+
+def _in_whole_units(name: str, column: np.ndarray, place: tuple[int, str]) -> np.ndarray:
+    """Offsets have no scalar in SEG-Y: of one that is no whole number of units, the nearest is written."""
+    is_length = name in WORDS and WORDS[name].kind == "length"
+    if column.dtype.kind == "f" and place[1][0] in "iu" and is_length:
+        rounded: np.ndarray = np.rint(column)
+        return rounded
+    return column
 
 
 def _scalar_for(start_ms: float) -> int:

@@ -84,20 +84,26 @@ def _is_plain(at: str) -> bool:
     return all(part.count("=") == 1 and part.partition("=")[0].strip().isidentifier() for part in at.split(","))
 
 
-def _reduced(gather: Gather, velocity: float) -> np.ndarray:
-    """Samples at reduced time t - |offset| / velocity, linear between samples, 0 outside the trace."""
+def _reduced(gather: Gather, velocity: float) -> Gather:
+    """The gather at reduced time t - |offset| / velocity, linear between samples, 0 outside the trace; it begins a
+    twentieth of the trace early, to show events that come out before its start."""
     import numpy as np
 
-    times = gather.sampling.times()
-    out = np.empty_like(gather.traces)
+    from seisproc_core.data.gather import Gather
+    from seisproc_core.data.sampling import Sampling
+
+    sampling = gather.sampling
+    early = sampling.count // 20
+    begun = Sampling(sampling.start_s - early * sampling.interval_s, sampling.interval_s, sampling.count + early)
+    out = np.empty((gather.n_traces, begun.count), np.float32)
     for row, offset in enumerate(np.abs(gather.headers["offset"])):
-        out[row] = np.interp(times + offset / velocity, times, gather.traces[row], left=0.0, right=0.0)
-    return out
+        wanted = begun.times() + offset / velocity
+        out[row] = np.interp(wanted, sampling.times(), gather.traces[row], left=0.0, right=0.0)
+    whole = gather.headers.with_live_window(np.zeros(gather.n_traces), np.full(gather.n_traces, begun.count))
+    return Gather(headers=whole, sampling=begun, traces=out)
 
 
-def _draw(
-    picture: Path, gather: Gather, reduced: np.ndarray, title: str, velocity: float, end_ms: float | None
-) -> None:
+def _draw(picture: Path, gather: Gather, reduced: Gather, title: str, velocity: float, end_ms: float | None) -> None:
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -109,11 +115,11 @@ def _draw(
         rms = np.sqrt(np.mean(np.square(gather.traces, dtype=np.float64), axis=1, keepdims=True))
         scale = np.where(rms > 0, rms, 1).astype(np.float32)
         draw(left, gather.with_traces(np.ascontiguousarray(gather.traces / scale)), word="offset")
-        draw(right, gather.with_traces(np.ascontiguousarray(reduced / scale)), word="offset")
+        draw(right, reduced.with_traces(np.ascontiguousarray(reduced.traces / scale)), word="offset")
         left.set_title(title)
         right.set_title(f"reduced by |offset| / {velocity:g} m/s")
         right.set_ylabel("")
         if end_ms is not None:
-            left.set_ylim(end_ms, gather.sampling.start_s * 1000)
+            left.set_ylim(end_ms, reduced.sampling.start_s * 1000)
 
     save(picture, panels, width_in=12.0)

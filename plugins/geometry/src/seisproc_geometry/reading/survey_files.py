@@ -78,7 +78,8 @@ def _tables(named: Named, files: Sequence[str]) -> SurveyFiles:
     if receivers is None:
         raise UsageError("relations need receivers, or stations that sources and receivers stand at")
     with_positions = held["sources"] is None and "x" in relations
-    own = np.arange(1.0, len(relations) + 1) if with_positions and "source" not in relations else None
+    named_points = "source" in relations or "point" in relations
+    own = np.arange(1.0, len(relations) + 1) if with_positions and not named_points else None
     sources = None if with_positions else _sources(held["sources"], stations, names)
     made = read_relations(relations, names, files, spread, own, sources)
     if sources is None:
@@ -106,7 +107,7 @@ def _sources_of_log(relations: Columns, made: Relations, names: LineNames) -> tu
     """A log that brings positions: every record is a source of its own, however close to another it lies."""
     identity = np.stack([made.columns[name] for name in ("field_record", "file", "day", "second")])
     _, first, number = np.unique(identity, axis=1, return_index=True, return_inverse=True)
-    key = "source" if "source" in relations else "field_record"
+    key = next(name for name in ("source", "point", "field_record") if name in relations)
     points = read_points(relations, "source", names, key)
     columns = {name: values[first] for name, values in points.columns.items()}
     columns |= {"line": np.zeros(len(first)), "index": np.arange(1.0, len(first) + 1)}

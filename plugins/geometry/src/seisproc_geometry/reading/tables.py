@@ -150,7 +150,9 @@ def read_relations(
     made = {"field_record": value("field_record"), "file": _files(columns, files)}
     made["day"] = columns.number("day") if "day" in columns else np.full(count, NO_NUMBER)
     made["second"] = _seconds(columns)
-    points = value("source") if source is None else source
+    # A log's column "SP" or "station" is where its record was shot.
+    shot_at = "point" if "source" not in columns and "point" in columns else "source"
+    points = value(shot_at) if source is None else source
     made |= {"source_line": columns.lines("source_line", names), "source_point": points}
     if sources is not None and "source_line" not in columns and len(np.unique(sources.columns["line"])) == 1:
         made["source_line"] = np.full(count, sources.columns["line"][0])
