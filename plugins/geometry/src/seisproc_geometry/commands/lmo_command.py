@@ -14,8 +14,6 @@ from seisproc_terminal import output
 from seisproc_terminal.options import json_option
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from seisproc_core.data.gather import Gather
 
 _MOST_TRACES = 2000
