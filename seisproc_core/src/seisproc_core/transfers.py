@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from seisproc_core.data.formats import format_for, format_of, implied_options
 from seisproc_core.errors import UsageError
-from seisproc_core.processing.flow import Flow, Source, Target
+from seisproc_core.processing.flow import Flow, Source, Step, Target
 
 if TYPE_CHECKING:
     from seisproc_core.data.survey import Survey
@@ -29,6 +29,7 @@ def import_survey(
     out: str | os.PathLike[str],
     *,
     gather: Iterable[Sequence[str]] = (),
+    compute: Sequence[str] = (),
     progress: Watch | None = None,
     executor: str | None = None,
     workers: int | None = None,
@@ -42,6 +43,8 @@ def import_survey(
     ----------
     gather
         Header words of the gather indexes to build, ``[["cdp"], ["field_record", "channel"]]``.
+    compute
+        Header words to compute, ``"word = expression"``, as the step `header_math` does.
     progress
         Called with a `Progress` ten times a second, and at the end.
     executor, workers, replace, resume
@@ -55,7 +58,8 @@ def import_survey(
         Why it was refused, or failed.
     """
     names = [files] if isinstance(files, (str, os.PathLike)) else list(files)
-    flow = import_flow([Path(name) for name in names], Path(out), options, tuple(tuple(words) for words in gather))
+    index = tuple(tuple(words) for words in gather)
+    flow = import_flow([Path(name) for name in names], Path(out), options, index, compute=compute)
     return _done(flow, "import", progress, executor, workers, replace=replace, resume=resume)
 
 
@@ -109,6 +113,7 @@ def import_flow(
     options: Mapping[str, Any],
     index: tuple[tuple[str, ...], ...] = (),
     sink_options: Mapping[str, Any] | None = None,
+    compute: Sequence[str] = (),
 ) -> Flow:
     """The flow that reads `files` as one survey into `out`.
 
@@ -120,6 +125,8 @@ def import_flow(
         Header words of the gather indexes to build.
     sink_options
         Of the format of `out`; entries that are None are left out.
+    compute
+        Header words to compute, ``"word = expression"``, as the step `header_math` does.
     """
     if not files:
         raise UsageError("there is no file to import")
@@ -129,6 +136,7 @@ def import_flow(
     paths = tuple(os.path.abspath(path) for path in files)
     return Flow(
         source=Source(storage=format_of(files[0]).id, paths=paths, options=options),
+        steps=(Step(use="header_math", parameters={"compute": list(compute)}),) if compute else (),
         sink=Target(storage=entry.id, path=os.path.abspath(out), index=index, options=_given(sink_options or {})),
         name=f"import {out.name}",
     )

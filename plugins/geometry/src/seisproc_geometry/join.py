@@ -125,7 +125,12 @@ class Join(Processor):
 
     @property
     def _keys(self) -> Keys:
-        return Keys([self._table[word] for word in self.on])
+        # Sorting the table once per step and process, not once per batch.
+        held: Keys | None = getattr(self, "_cached", None)
+        if held is None:
+            held = Keys([self._table[word] for word in self.on])
+            object.__setattr__(self, "_cached", held)
+        return held
 
     def _rows(self, headers: Headers) -> np.ndarray:
         return self._keys.find([headers.column(word).astype(np.float64) for word in self.on])

@@ -77,7 +77,9 @@ def _process(
     with session.step("look at the input", files[0].name if len(files) == 1 else f"{len(files)} files"):
         _look(files)
     line, stack = session.path(f"{name}.seis"), session.path(f"{name}-stack.seis")
-    session.job("import", import_flow(files, line, dict(flow.get("import", {})), (("cdp",),)), "import")
+    how = dict(flow.get("import", {}))
+    compute = how.pop("compute", [])
+    session.job("import", import_flow(files, line, how, (("cdp",),), compute=compute), "import")
     session.job("run the flow", _flow(flow, base, line, stack, name))
     session.job("export the stack", export_flow(stack, session.path(f"{name}-stack.sgy"), {}), "export")
     back = session.comparison("back.sgy")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 
 from seisproc_terminal.options import How, given, job_options, json_option, reading_options, words_of
@@ -65,9 +64,5 @@ def command(
 
     options = given(overrides)
     sink = {"shard_traces": shard_traces, "codec": codec}
-    flow = import_flow(files, out, options, tuple(words_of(text) for text in gathers), sink)
-    if computed:
-        from seisproc_core.processing.flow import Step
-
-        flow = attrs.evolve(flow, steps=(Step(use="header_math", parameters={"compute": list(computed)}),))
+    flow = import_flow(files, out, options, tuple(words_of(text) for text in gathers), sink, computed)
     carry_out(lambda engine: engine.submit(flow, type="import", **how.submitted()), how, as_json=as_json)
