@@ -15,7 +15,7 @@ from benchmarks.plain import prepared
 from benchmarks.workspace import VELOCITY, Workspace
 from seisproc_core.data.gather import Gather
 from seisproc_core.processing.flow import Step
-from seisproc_core.processing.planning import BATCH_BYTES
+from seisproc_core.processing.plan import BATCH_BYTES
 from seisproc_core.testing import make_gather
 
 SAMPLES, FOLD = 1500, 50

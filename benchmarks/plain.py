@@ -24,7 +24,8 @@ from seisproc_core.processing import kernels
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.flow import Flow, Step
 from seisproc_core.processing.params import build
-from seisproc_core.processing.planning import BATCH_BYTES, StagePlan, plan_flow
+from seisproc_core.processing.plan import BATCH_BYTES, StagePlan
+from seisproc_core.processing.planning import plan_flow
 
 Put = Callable[[Path, Iterable[Piece]], object]
 

@@ -20,7 +20,7 @@ import su_reference as su
 
 from seisproc_core import Flow, Gather, MemorySurvey, Source, Step, process
 from seisproc_core.plugins import registry
-from seisproc_core.processing.planning import gather_order
+from seisproc_core.processing.ordering import gather_order
 from seisproc_core.testing import make_gather, run_processor
 from seisproc_denoise import plugin as denoise
 from seisproc_signal import plugin as signal

@@ -17,7 +17,8 @@ from seisproc_core import Flow, MemorySurvey, Source, Step, plugins
 from seisproc_core.data.survey import MemorySink
 from seisproc_core.errors import Cancelled, DataError, StepError
 from seisproc_core.execution.executor import Executor, InProcess, Receipt, Task
-from seisproc_core.execution.stage import StageRunner, StageRunners
+from seisproc_core.execution.runners import StageRunners
+from seisproc_core.execution.stage import StageRunner
 from seisproc_core.execution.threads import Threads
 from seisproc_core.jobs.control import CANCEL, PAUSE, Control
 from seisproc_core.processing.planning import plan_flow

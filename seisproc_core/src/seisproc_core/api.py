@@ -19,6 +19,8 @@ _PUBLIC = {
     "State": "jobs.states",
     "Step": "processing.flow",
     "Survey": "data.survey",
+    "SurveyProcessor": "processing.survey_scope",
+    "SurveyRef": "processing.params",
     "Target": "processing.flow",
     "export_survey": "transfers",
     "import_survey": "transfers",

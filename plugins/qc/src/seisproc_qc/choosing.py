@@ -13,7 +13,7 @@ from seisproc_core.data.survey import Survey
 from seisproc_core.errors import HeaderError, UsageError
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.flow import Flow, Step, word_list
-from seisproc_core.processing.planning import gather_order
+from seisproc_core.processing.ordering import gather_order
 
 # Values of a header word: single ones, or (lowest, highest), both included; in SI units, as steps see them.
 Wanted = Mapping[str, Sequence["float | tuple[float, float]"]]

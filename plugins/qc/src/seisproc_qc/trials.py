@@ -22,7 +22,8 @@ from seisproc_core.errors import ParameterError, UsageError
 from seisproc_core.jobs.engine import Engine
 from seisproc_core.plugins import registry
 from seisproc_core.processing.flow import Flow, Source, Step, Target, word_list
-from seisproc_core.processing.planning import gather_order, plan_flow
+from seisproc_core.processing.ordering import gather_order
+from seisproc_core.processing.planning import plan_flow
 from seisproc_qc import measures
 from seisproc_qc.choosing import ChosenRows, Wanted, chosen_rows, matching
 

@@ -38,7 +38,7 @@ class Agc(Processor):
 
     ``output = "gain"`` gives the factors instead of the data: 1 / amplitude at every live sample, 0 where there is
     none. The product of input and factors is the AGC'd trace; saved as a survey of the same traces, they tell what
-    AGC did, and dividing by them undoes it.
+    AGC did, and `remove_gain` undoes it with them.
 
     Not for amplitude work (AVO, attenuation, inversion): AGC destroys relative amplitudes and cannot be undone from its
     output alone.

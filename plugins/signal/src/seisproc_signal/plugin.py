@@ -41,6 +41,8 @@ def seisproc_processors() -> list[str]:
         "seisproc_signal.analysis:Spectrum",
         "seisproc_signal.analysis:Autocorrelation",
         "seisproc_signal.rules:EditRules",
+        "seisproc_signal.statics.residual:ResidualStatics",
+        "seisproc_signal.ungain:RemoveGain",
     ]
 
 

@@ -45,21 +45,7 @@ class Shift(Processor):
         return with_live_words(layout)
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        shift = self._samples(batch)
-        whole = np.ceil(shift - 1e-6).astype(np.int64)
-        # y at sample i is x at i - shift = (i - whole) + delay; taps run backwards through the samples around that.
-        weights = np.ascontiguousarray(least_squares_sinc(np.clip(whole - shift, 0, 1))[:, ::-1])
-        first, end = batch.live_window
-        n = batch.n_samples
-        moved_first = np.clip(first + whole, 0, n)
-        moved_end = np.clip(np.floor(end - 1 + shift + 1e-6).astype(np.int64) + 1, moved_first, n)
-        moved_end = np.where(end > first, moved_end, moved_first)
-        out = context.empty(batch.traces.shape)
-        context.kernel("convolve")(
-            batch.traces, first, end, weights, whole - (SU_TAPS - 1 - BEFORE), 0.0, moved_first, moved_end, out,
-            context.flag,
-        )  # fmt: skip
-        return batch.with_live_window(out, moved_first, moved_end)
+        return shift_traces(batch, self._samples(batch), context)
 
     def _samples(self, layout: Layout) -> np.ndarray:
         """Shift of every trace in samples, float64 ``(n_traces,)``, at most a trace length and some."""
@@ -70,3 +56,24 @@ class Shift(Processor):
         reach = layout.n_samples + SU_TAPS
         samples: np.ndarray = np.clip(seconds / layout.sampling.interval_s, -reach, reach)
         return samples
+
+
+def shift_traces(batch: Gather, shift: np.ndarray, context: Context) -> Gather:
+    """Traces moved by `shift` samples each, float64 ``(n_traces,)``, positive is later; live windows move along.
+
+    The step must declare the kernel ``convolve``.
+    """
+    whole = np.ceil(shift - 1e-6).astype(np.int64)
+    # y at sample i is x at i - shift = (i - whole) + delay; taps run backwards through the samples around that.
+    weights = np.ascontiguousarray(least_squares_sinc(np.clip(whole - shift, 0, 1))[:, ::-1])
+    first, end = batch.live_window
+    n = batch.n_samples
+    moved_first = np.clip(first + whole, 0, n)
+    moved_end = np.clip(np.floor(end - 1 + shift + 1e-6).astype(np.int64) + 1, moved_first, n)
+    moved_end = np.where(end > first, moved_end, moved_first)
+    out = context.empty(batch.traces.shape)
+    context.kernel("convolve")(
+        batch.traces, first, end, weights, whole - (SU_TAPS - 1 - BEFORE), 0.0, moved_first, moved_end, out,
+        context.flag,
+    )  # fmt: skip
+    return batch.with_live_window(out, moved_first, moved_end)

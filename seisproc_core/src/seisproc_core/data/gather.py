@@ -129,10 +129,13 @@ class Gather(Layout):
             raw_samples=None if self.raw_samples is None else self.raw_samples[start:stop],
         )
 
+    def gather(self, number: int) -> Gather:
+        """One gather of the batch by itself."""
+        return self.rows(int(self.gather_starts[number]), int(self.gather_starts[number + 1]))
+
     def split(self) -> Iterator[Gather]:
         """Each gather by itself."""
-        for start, stop in zip(self.gather_starts[:-1], self.gather_starts[1:], strict=True):
-            yield self.rows(int(start), int(stop))
+        return map(self.gather, range(self.n_gathers))
 
     @staticmethod
     def concatenate(parts: list[Gather]) -> Gather:

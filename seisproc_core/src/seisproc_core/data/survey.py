@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import attrs
 import numpy as np
@@ -57,6 +57,7 @@ class SurveyInfo:
         return cls(length_unit=plain["length_unit"], header_map=places, file=plain["file"], processed=processed)
 
 
+@runtime_checkable
 class Survey(Protocol):
     """An open survey, for reading. Safe to use from several threads."""
 

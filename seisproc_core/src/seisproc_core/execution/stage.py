@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import attrs
 import numpy as np
@@ -11,15 +12,40 @@ import numpy as np
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.survey import Piece, Sink, Survey
-from seisproc_core.errors import Cancelled, SeisprocError, StepError
+from seisproc_core.errors import Cancelled, SeisprocError, StepError, UsageError
 from seisproc_core.execution.remote import in_words
 from seisproc_core.jobs.control import Control
 from seisproc_core.plugins import Registry
 from seisproc_core.processing import kernels
 from seisproc_core.processing.context import BufferPool, Context
+from seisproc_core.processing.inputs import complete
 from seisproc_core.processing.params import build, to_plain
-from seisproc_core.processing.planning import BATCH_BYTES, StagePlan, complete
+from seisproc_core.processing.plan import BATCH_BYTES, StagePlan, StepPlan
 from seisproc_core.processing.processor import Processor
+from seisproc_core.processing.survey_scope import tables_of
+
+
+def _nothing(where: Any) -> Any:
+    raise UsageError(f"a stage asked for {where}, and nobody has it")
+
+
+@attrs.frozen
+class Sources:
+    """What a stage may read beside its source.
+
+    Attributes
+    ----------
+    survey
+        A further survey, by its address in the plan.
+    arrays
+        What an earlier stage measured or solved: arrays by key.
+    """
+
+    survey: Callable[[Mapping[str, Any]], Survey] = _nothing
+    arrays: Callable[[int], Mapping[str, np.ndarray]] = _nothing
+
+
+NO_SOURCES = Sources()
 
 
 class StageRunner:
@@ -31,21 +57,34 @@ class StageRunner:
         The open input of the stage.
     control
         Polled between batches, and by kernels through its flag.
+    sources
+        What else its steps read.
     """
 
     def __init__(
-        self, plan: StagePlan, source: Survey, sink: Sink, registry: Registry, control: Control, threads: int = 1
+        self,
+        plan: StagePlan,
+        source: Survey,
+        sink: Sink,
+        registry: Registry,
+        control: Control,
+        threads: int = 1,
+        sources: Sources = NO_SOURCES,
     ) -> None:
         self.plan = plan
         self.source = source
         self.sink = sink
         self.control = control
         self._pool = BufferPool()
-        self._steps: list[tuple[Processor, Context]] = []
+        self.sources = sources
+        self.steps: list[RunningStep] = []
         for step in plan.steps:
             instance = build(registry.load("processors", step.use), step.use, step.parameters)
             found = kernels.load(registry, step.kernels)
-            self._steps.append((instance, Context(found, flag=control.flag, threads=threads, pool=self._pool)))
+            solution = {} if step.solution is None else tables_of(sources.arrays(step.solution))
+            context = Context(found, flag=control.flag, threads=threads, pool=self._pool, solution=solution)
+            surveys = {name: sources.survey(item.source) for name, item in step.inputs.items()}
+            self.steps.append(RunningStep(step, instance, context, surveys))
 
     def run(self, segment: int, slot: int) -> tuple[list[Piece], int, int]:
         """Compute one segment.
@@ -108,15 +147,10 @@ class StageRunner:
         """Gathers ``[low, high)`` after all steps, and how many input traces they had."""
         batch = self._read(low, high)
         count = batch.n_traces
-        for instance, context in self._steps:
-            try:
-                made = instance.apply(batch, context)
-            except (SeisprocError, MemoryError, KeyboardInterrupt):  # none is the step's fault
-                raise
-            except BaseException as error:  # a plugin may raise anything, and must not end more than its job
-                raise _step_error(instance, context, batch, low, error) from error
+        for step in self.steps:
+            made = step.call(step.instance.apply, batch, low, high)
             if not isinstance(made, Gather):
-                raise StepError(f"step '{instance.id}' returned {type(made).__name__}, not a Gather")
+                raise StepError(f"step '{step.instance.id}' returned {type(made).__name__}, not a Gather")
             batch = made
         starts, sampling = self._planned_starts(low, high), self.plan.output.sampling
         if batch.sampling != sampling or not np.array_equal(batch.gather_starts, starts):
@@ -147,21 +181,43 @@ class StageRunner:
         return attrs.evolve(rows, headers=exact)
 
 
-class StageRunners:
-    """Runs segments of one stage in any thread of this process: every slot has a `StageRunner`, and so buffers, of its
-    own. Parameters as there; `source` is shared."""
+@attrs.frozen(eq=False)
+class RunningStep:
+    """A step as it runs: its plan, the processor, what that may ask for, and the further surveys it reads."""
 
-    def __init__(
-        self, plan: StagePlan, source: Survey, sink: Sink, registry: Registry, control: Control, threads: int = 1
-    ) -> None:
-        self._parts = (plan, source, sink, registry, control, threads)
-        self._runners: dict[int, StageRunner] = {}
+    plan: StepPlan
+    instance: Processor
+    context: Context
+    surveys: Mapping[str, Survey]
 
-    def run(self, segment: int, slot: int) -> tuple[list[Piece], int, int]:
-        """`StageRunner.run`; one segment at a time in a slot."""
-        if slot not in self._runners:
-            self._runners[slot] = StageRunner(*self._parts)
-        return self._runners[slot].run(segment, slot)
+    def call(self, method: Callable[[Gather, Context], Any], batch: Gather, low: int, high: int) -> Any:
+        """A method of the processor, on a batch which is gathers ``[low, high)`` of the stage."""
+        context = self.context
+        context.begin({name: self._reader(name, batch, low, high) for name in self.surveys})
+        try:
+            return method(batch, context)
+        except (SeisprocError, MemoryError, KeyboardInterrupt):  # none is the step's fault
+            raise
+        except BaseException as error:  # a plugin may raise anything, and must not end more than its job
+            raise _step_error(self.instance, method, context, batch, low, error) from error
+
+    def _reader(self, name: str, batch: Gather, low: int, high: int) -> Callable[[], Gather]:
+        rows = self.plan.inputs[name].rows[self.plan.rows_of(low, high)]
+        return lambda: partners(self.surveys[name], np.asarray(rows), batch.gather_starts, self.context.flag)
+
+
+def partners(survey: Survey, rows: np.ndarray, gather_starts: np.ndarray, flag: np.ndarray) -> Gather:
+    """Rows of a further input as gathers of the data; a dead trace of zeros where a row is -1."""
+    first, missing = int(rows[0]) if len(rows) else 0, rows < 0
+    consecutive = bool((rows == np.arange(first, first + len(rows))).all()) and not missing.any()
+    wanted = slice(first, first + len(rows)) if consecutive else np.where(missing, 0, rows)
+    got = survey.read(wanted, flag=flag)
+    headers, traces = complete(got.headers, rows, survey.sampling.count), got.traces
+    if missing.any():
+        live_first, live_end = headers.live_window(survey.sampling.count)
+        traces = np.where(missing[:, None], np.float32(0), traces)
+        headers = headers.with_live_window(np.where(missing, 0, live_first), np.where(missing, 0, live_end))
+    return attrs.evolve(got, headers=headers, traces=traces, gather_starts=gather_starts)
 
 
 def _exactly(name: str, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -181,12 +237,19 @@ def _clip(made: Gather, first_row: int, first: int, end: int) -> Gather:
     return made.rows(low, high)
 
 
-def _step_error(step: Processor, context: Context, batch: Gather, low: int, error: BaseException) -> StepError:
+def _step_error(
+    step: Processor,
+    method: Callable[[Gather, Context], Any],
+    context: Context,
+    batch: Gather,
+    low: int,
+    error: BaseException,
+) -> StepError:
     """Name step, parameters and the very gather: the batch is tried again gather by gather."""
     number, culprit = low, batch
     for position, gather in enumerate(batch.split(), low):
         try:
-            step.apply(gather, context)
+            method(gather, context.of_gather(position - low))
         except (Cancelled, KeyboardInterrupt):
             raise
         except BaseException as again:
@@ -195,7 +258,10 @@ def _step_error(step: Processor, context: Context, batch: Gather, low: int, erro
     headers = culprit.headers
     words = [w for w in ("field_record", "channel", "cdp", "inline", "crossline") if w in headers and culprit.n_traces]
     place = ", ".join(f"{w} {headers.column(w)[0]}" for w in words[:3])
+    return StepError(f"{described(step)} failed on gather {number}{f' ({place})' if place else ''}: {in_words(error)}")
+
+
+def described(step: Processor) -> str:
+    """A step with its parameters, for messages."""
     given = ", ".join(f"{key}={value!r}" for key, value in to_plain(step).items() if not isinstance(value, dict))
-    return StepError(
-        f"step '{step.id}' ({given}) failed on gather {number}{f' ({place})' if place else ''}: {in_words(error)}"
-    )
+    return f"step '{step.id}' ({given})"

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from seisproc_core.data.survey import Survey
 from seisproc_core.execution.executor import Receipt
-from seisproc_core.execution.stage import StageRunners
+from seisproc_core.execution.runners import StageRunners
+from seisproc_core.execution.stage import Sources
+from seisproc_core.execution.survey_scope import arrays_in
 from seisproc_core.jobs import faults
 from seisproc_core.jobs.control import Control
 from seisproc_core.jobs.workfolder import WorkFolder
 from seisproc_core.plugins import Registry, registry
+from seisproc_core.processing.plan import StagePlan
 
 
 class OpenJob:
@@ -23,8 +28,8 @@ class OpenJob:
 
     Parameters
     ----------
-    source
-        The source survey, where it lives in this process and has no address.
+    held
+        Surveys that live in this process, by the path that stands for them.
     control
         Where commands come from and counters go, in place of the job's control file: for a machine that shares no
         memory with the engine's.
@@ -35,11 +40,11 @@ class OpenJob:
     def __init__(
         self,
         folder: Path,
-        source: Survey | None = None,
+        held: Mapping[str, Survey] | None = None,
         control: Control | None = None,
         known: Registry | None = None,
     ) -> None:
-        self._source = source
+        self._held = held or {}
         self.work = WorkFolder(folder)
         self.control = control or Control(folder / "control")
         self._known = known
@@ -54,9 +59,22 @@ class OpenJob:
                 plan = self.work.stages[stage]
                 sink = known.load("storage", plan.storage)().sink(plan.output)
                 threads = int(self.work.record["threads"])
-                source = self._source if stage == 0 and self._source else open_source(self.work, stage, known)
-                self._runners[stage] = StageRunners(plan, source, sink, known, self.control, threads)
+                opened = functools.partial(open_address, known=known, held=self._held)
+                sources = Sources(opened, lambda number: arrays_in(self.work.folder_of(number)))
+                source = self._source(plan, opened, known)
+                self._runners[stage] = StageRunners(plan, source, sink, known, self.control, threads, sources)
             return self._runners[stage]
+
+    def _source(self, plan: StagePlan, opened: Callable[[Mapping[str, Any]], Survey], known: Registry) -> Survey:
+        """What a stage reads: a survey, or the rows that an earlier stage wrote; the survey that was measured."""
+        if "stage" not in plan.source:
+            return opened(plan.source)
+        earlier = int(plan.source["stage"])
+        if plan.kind == "solve":
+            return self._source(self.work.stages[earlier], opened, known)
+        storage = known.load("storage", self.work.stages[earlier].storage)()
+        survey: Survey = storage.open([str(self.work.folder_of(earlier))], {"allow_partial": True})
+        return survey
 
     def run_segment(self, stage: int, segment: int, slot: int) -> Receipt:
         """Run one segment; when this returns its bytes survive a crash."""
@@ -69,15 +87,11 @@ class OpenJob:
         return Receipt(segment=segment, pieces=tuple(written), traces_in=traces_in, traces_out=traces_out)
 
 
-def open_source(work: WorkFolder, stage: int, known: Registry) -> Survey:
-    """The input of a stage: the source survey, or what an earlier stage wrote."""
-    source = work.stages[stage].source
-    if "stage" in source:
-        earlier = int(source["stage"])
-        storage = known.load("storage", work.stages[earlier].storage)()
-        survey: Survey = storage.open([str(work.folder_of(earlier))], {"allow_partial": True})
-        return survey
-    opened: Survey = known.load("storage", source["storage"])().open(source["paths"], source["options"])
+def open_address(address: Mapping[str, Any], known: Registry, held: Mapping[str, Survey]) -> Survey:
+    """A survey that a plan names; one in memory from `held`."""
+    if address["storage"] == "memory" and address["paths"][0] in held:
+        return held[address["paths"][0]]
+    opened: Survey = known.load("storage", address["storage"])().open(address["paths"], address["options"])
     return opened
 
 

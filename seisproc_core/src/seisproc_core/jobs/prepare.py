@@ -6,6 +6,7 @@ Whatever is wrong is said here, before any work, and leaves nothing behind.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import attrs
 
 from seisproc_core.data.survey import Survey
 from seisproc_core.errors import Incomplete, SeisprocError, UsageError
+from seisproc_core.execution.worker import open_address
 from seisproc_core.jobs import client
 from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.model import Job
@@ -26,8 +28,10 @@ from seisproc_core.jobs.store import JobStore, busy
 from seisproc_core.jobs.workfolder import WorkFolder, check_target, is_committed, remove, sealed_fingerprint, sweep
 from seisproc_core.plugins import Registry, requirements
 from seisproc_core.processing.flow import Flow
+from seisproc_core.processing.inputs import identities
 from seisproc_core.processing.kernels import REFERENCE
-from seisproc_core.processing.planning import Plan, bytes_per_worker, plan_flow
+from seisproc_core.processing.plan import Plan, bytes_per_worker
+from seisproc_core.processing.planning import plan_flow
 
 IN_PROCESS, THREADS = "in-process", "threads"
 WORKER_BYTES = 150 << 20  # an interpreter with its libraries, before any data
@@ -83,10 +87,10 @@ def new_job(flow: Flow, request: Request, known: Registry, capacity: Resources) 
     """The job of a request, before anything is known of its data."""
     client.check_priority(request.priority)
     in_memory = flow.sink.storage == "memory"
-    if request.detach and (in_memory or flow.source.storage == "memory"):
+    if request.detach and (in_memory or flow.in_memory):
         raise UsageError("a job with data in memory ends with its process; it cannot be detached")
     executor = request.executor or _default_executor(known)
-    if in_memory or flow.source.storage == "memory":
+    if in_memory or flow.in_memory:
         executor = request.executor if request.executor in (IN_PROCESS, THREADS) else IN_PROCESS
     known.find("executors", executor)
     workers = 1 if executor == IN_PROCESS else request.workers
@@ -188,11 +192,11 @@ class _ToFolder:
         may_be_done = self.resume and os.path.lexists(target)
         check_target(target, list(flow.source.paths), replace=self.replace or may_be_done)
         plan = plan_flow(flow, self.known, survey)
+        check_target(target, list(plan.paths), replace=self.replace or may_be_done)
         if capacity is not None:
             self.job = sized(self.job, plan, capacity)
         versions = versions_of(plan, self.known)
         fingerprint = plan.fingerprint(versions)
-        in_memory = survey if flow.source.storage == "memory" else None
         lock = OutputLock(target, self.job.id, even_living=capacity is None)
         fresh: WorkFolder | None = None
         with released_on_error(lock):
@@ -205,16 +209,14 @@ class _ToFolder:
             if work is None:
                 work = fresh = self._create(plan, versions, fingerprint)
             try:
-                return self._ready(work, plan, lock, in_memory, new=capacity is not None, resumed=fresh is None)
+                return self._ready(work, plan, lock, new=capacity is not None, resumed=fresh is None)
             except BaseException:
                 if fresh is not None:
                     with contextlib.suppress(SeisprocError):
                         fresh.remove()
                 raise
 
-    def _ready(
-        self, work: WorkFolder, plan: Plan, lock: OutputLock, source: Survey | None, *, new: bool, resumed: bool
-    ) -> Prepared:
+    def _ready(self, work: WorkFolder, plan: Plan, lock: OutputLock, *, new: bool, resumed: bool) -> Prepared:
         notes = plan.notes
         if resumed:
             notes = (*notes, f"going on with the unfinished output {work.path.name}")
@@ -222,7 +224,7 @@ class _ToFolder:
             self.store.add(self.job)
             lock.release(remove=False)
             return Prepared(job=self.job, run=NothingToRun(), notes=notes)
-        run = FolderRun(work, self.known, source=source, replace=self.replace, keep_open=(lock.handle,))
+        run = FolderRun(work, self.known, held=plan.held, replace=self.replace, keep_open=(lock.handle,))
         try:
             if new:
                 self.store.add(self.job)
@@ -323,7 +325,7 @@ def prepare_resume(
             return prepare_resume(target, request, store, known, capacity, trust=trust)
         _check_unchanged(work, known)
         record = work.record
-        plan = Plan(stages=tuple(work.stages), inputs=(), notes=())
+        plan = Plan(stages=tuple(work.stages))
         job = Job(
             name=str(record["name"]),
             type=str(record["type"]),
@@ -404,10 +406,9 @@ def _check_unchanged(work: WorkFolder, known: Registry) -> None:
                 f"the unfinished output was begun with {name} {version}, installed is {now or 'none'}; "
                 "install that version, or run again with --discard"
             )
-    source = work.stages[0].source
-    survey = known.load("storage", source["storage"])().open(source["paths"], source["options"])
-    if survey.identity() != list(work.record["inputs"]):
-        raise Incomplete(f"the input changed since {work.target} was begun; run again with --discard")
+    opened = functools.partial(open_address, known=known, held={})
+    if list(identities(work.stages, opened)) != list(work.record["inputs"]):
+        raise Incomplete(f"an input changed since {work.target} was begun; run again with --discard")
 
 
 def versions_of(plan: Plan, known: Registry) -> dict[str, str]:
@@ -416,7 +417,8 @@ def versions_of(plan: Plan, known: Registry) -> dict[str, str]:
     kernels = [item for step in steps for item in step.kernels.items()]
     used = {"seisproc-core", *(step.distribution for step in steps)}
     used |= {known.find("storage", stage.storage).distribution for stage in plan.stages}
-    used.add(known.find("storage", str(plan.stages[0].source["storage"])).distribution)
+    addresses = [address for stage in plan.stages for address in stage.addresses()]
+    used |= {known.find("storage", str(address["storage"])).distribution for address in addresses}
     used |= {known.find("kernels", f"{name}.{backend}").distribution for name, backend in kernels}
     used |= {known.find("backends", backend).distribution for _, backend in kernels if backend != REFERENCE}
     used |= {name for distribution in used for name in requirements(distribution)}

@@ -18,7 +18,6 @@ from typing import Any
 
 import attrs
 
-from seisproc_core.data.survey import Survey
 from seisproc_core.errors import Damaged, Incomplete, SeisprocError, StorageError, UsageError
 from seisproc_core.execution.executor import Receipt
 from seisproc_core.jobs import durable, provenance
@@ -32,7 +31,8 @@ from seisproc_core.jobs.store import JobStore
 from seisproc_core.jobs.workfolder import MANIFEST, WorkFolder
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.flow import Flow
-from seisproc_core.processing.planning import Plan, StagePlan, plan_flow
+from seisproc_core.processing.plan import Plan, StagePlan
+from seisproc_core.processing.planning import plan_flow
 
 Pieces = Mapping[str, tuple[int, int, int | None]]  # by key: length, CRC-32, the segment that made it
 MAX_NAMED = 5
@@ -97,7 +97,7 @@ def prepare_repair(
             return None
         if damage.foreign:
             raise UsageError(f"{target}: {damage.foreign[0]} is no part of it; move it elsewhere, then repair")
-        flow, survey, plan = _plan(target, record, known)
+        flow, plan = _plan(target, record, known)
         job = attrs.evolve(new_job(flow, request, known, capacity), name=f"repair {target.name}", output=str(target))
         job = sized(job, plan, capacity)
         settle(store, job)
@@ -109,7 +109,7 @@ def prepare_repair(
                 lock.release(remove=False)
                 return Prepared(job=job, run=NothingToRun(), notes=notes)
             # `trust`: every adopted file was read a moment ago.
-            run = FolderRun(work, known, source=survey, trust=True, keep_open=(lock.handle,))
+            run = FolderRun(work, known, held=plan.held, trust=True, keep_open=(lock.handle,))
             store.add(job)
         except BaseException:
             work.remove()
@@ -147,16 +147,15 @@ def _record(target: Path, damage: Damage) -> dict[str, Any]:
         raise Damaged(f"{target} cannot be repaired: {error}, so what made it is not known; {rest}") from None
 
 
-def _plan(target: Path, record: Mapping[str, Any], known: Registry) -> tuple[Flow, Survey, Plan]:
+def _plan(target: Path, record: Mapping[str, Any], known: Registry) -> tuple[Flow, Plan]:
     """The plan that made the output, made again; `Damaged` where it does not come out the same."""
     try:
         flow = _as_run(Flow.from_json(record["flow"]), record["steps"])
-        survey: Survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
-        inputs = list(survey.identity())
-        for made, found in zip(record["inputs"], inputs, strict=True):
+        survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
+        plan = plan_flow(flow, known, survey)
+        for made, found in zip(record["inputs"], plan.inputs, strict=True):
             if {**made, "path": ""} != {**found, "path": ""}:
                 raise UsageError(f"the input {found.get('path', '')} is not what it was made from")
-        plan = plan_flow(flow, known, survey)
         versions = versions_of(plan, known)
     except (SeisprocError, ValueError, KeyError) as error:
         raise Damaged(f"{target} cannot be repaired: {error}") from error
@@ -166,7 +165,7 @@ def _plan(target: Path, record: Mapping[str, Any], known: Registry) -> tuple[Flo
             raise Damaged(f"{target} cannot be repaired: it was made with {name} {version}, installed is {now}")
     if plan.fingerprint(versions) != record["fingerprint"]:
         raise Damaged(f"{target} cannot be repaired: its flow is planned otherwise here than where it was made")
-    return flow, survey, plan
+    return flow, plan
 
 
 def _as_run(flow: Flow, stages: list[list[dict[str, Any]]]) -> Flow:

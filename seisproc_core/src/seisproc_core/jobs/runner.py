@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -14,11 +15,13 @@ import attrs
 import numpy as np
 
 from seisproc_core.data.gather import Gather
-from seisproc_core.data.survey import MemorySink, MemorySurvey, Survey
+from seisproc_core.data.survey import MemorySink, MemorySurvey, Piece, Survey
 from seisproc_core.errors import Damaged, DataError, StepError, UsageError, WorkerDied
 from seisproc_core.execution.executor import Executor, Receipt, Task
-from seisproc_core.execution.stage import StageRunners
-from seisproc_core.execution.worker import OpenJob
+from seisproc_core.execution.runners import StageRunners
+from seisproc_core.execution.stage import Sources
+from seisproc_core.execution.survey_scope import decoded
+from seisproc_core.execution.worker import OpenJob, open_address
 from seisproc_core.jobs.control import Control
 from seisproc_core.jobs.journal import Journal
 from seisproc_core.jobs.resources import this_machine
@@ -26,7 +29,7 @@ from seisproc_core.jobs.workfolder import WorkFolder, check_target
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.flow import Flow
 from seisproc_core.processing.kernels import choose
-from seisproc_core.processing.planning import Plan, StagePlan
+from seisproc_core.processing.plan import Plan, StagePlan
 
 
 class Run(Protocol):
@@ -67,31 +70,48 @@ class MemoryRun:
         self.stage = 0
         self.on_commit: Callable[[], None] = lambda: None
         self._plan = plan
-        self._source = survey
+        self._survey = survey
+        self._made: dict[int, Survey] = {}
+        self._arrays: dict[int, dict[str, np.ndarray]] = {}
         self._registry = registry
+        opened = functools.partial(open_address, known=registry, held=plan.held)
+        self._sources = Sources(opened, self._arrays.__getitem__)
         self._whole = 0  # stages
-        self._rows: dict[int, Gather] = {}  # of the stage under way
+        self._pieces: dict[int, list[Piece]] = {}  # of the stage under way
 
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
         while self._whole < self.stages:
             self.stage = self._whole
             self._run_stage(self._plan.stages[self.stage], executor, workers, threads)
-            self._whole, self._rows = self._whole + 1, {}
+            self._whole, self._pieces = self._whole + 1, {}
 
     def _run_stage(self, stage: StagePlan, executor: Executor, workers: int, threads: int) -> None:
-        runners = StageRunners(stage, self._source, MemorySink(), self._registry, self.control, threads)
+        source = self._source(stage)
+        runners = StageRunners(stage, source, MemorySink(), self._registry, self.control, threads, self._sources)
 
         def run(segment: int, slot: int) -> Receipt:
             pieces, traces_in, traces_out = runners.run(segment, slot)
-            self._rows[segment] = pieces[0].data
+            self._pieces[segment] = pieces
             self.control.begin(slot, -1)
             return Receipt(segment=segment, pieces=(), traces_in=traces_in, traces_out=traces_out)
 
         task = Task(folder=None, stage=self.stage, run=run, control=self.control, workers=workers, threads=threads)
-        executor.run(task, [k for k in range(stage.n_segments) if k not in self._rows], self._done)
-        whole = Gather.concatenate([self._rows[k] for k in sorted(self._rows)])
+        executor.run(task, [k for k in range(stage.n_segments) if k not in self._pieces], self._done)
+        pieces = [piece for k in sorted(self._pieces) for piece in self._pieces[k]]
+        if stage.kind != "rows":
+            self._arrays[self.stage] = decoded(pieces)
+            return
+        whole = Gather.concatenate([piece.data for piece in pieces])
         one = attrs.evolve(whole, gather_starts=np.array([0, whole.n_traces]))
-        self._source = MemorySurvey(one, stage.output.info)
+        self._made[self.stage] = MemorySurvey(one, stage.output.info)
+        needed = {self.stage, *(later.source.get("stage") for later in self._plan.stages[self.stage + 1 :])}
+        self._made = {number: made for number, made in self._made.items() if number in needed}
+
+    def _source(self, stage: StagePlan) -> Survey:
+        if "stage" not in stage.source:
+            return self._survey
+        earlier = int(stage.source["stage"])
+        return self._source(self._plan.stages[earlier]) if stage.kind == "solve" else self._made[earlier]
 
     def _done(self, receipt: Receipt) -> None:
         self.committed += receipt.traces_in
@@ -101,7 +121,7 @@ class MemoryRun:
         return used(self.control)
 
     def seal(self) -> Survey:
-        return self._source
+        return self._made[self.stages - 1]
 
     def close(self) -> None:
         return None
@@ -115,12 +135,12 @@ class FolderRun:
         work: WorkFolder,
         registry: Registry,
         *,
-        source: Survey | None = None,
+        held: Mapping[str, Survey] | None = None,
         trust: bool = False,
         replace: bool = False,
         keep_open: tuple[int, ...] = (),
     ) -> None:
-        self._source = source
+        self._held = held
         self._replace = replace or bool(work.record["replace"])
         check_target(work.target, [], replace=self._replace)
         work.check_plan()
@@ -151,7 +171,7 @@ class FolderRun:
             raise
 
     def _run_stages(self, executor: Executor, workers: int, threads: int) -> None:
-        opened = OpenJob(self.work.path, self._source, known=self._registry)
+        opened = OpenJob(self.work.path, self._held, known=self._registry)
         for number, stage in enumerate(self.work.stages):
             self.stage = number
             done = self._journal.done.get(self.stage, {})
@@ -170,6 +190,8 @@ class FolderRun:
                 )
                 self._run_segments(executor, task, todo)
             self.control.check()
+            if stage.kind != "rows":
+                continue
             sink = self._registry.load("storage", stage.storage)().sink(stage.output)
             pieces = sink.finish(self.work.folder_of(self.stage))
             self._finished = self.work.put(self.stage, pieces)
@@ -216,12 +238,21 @@ class FolderRun:
             "inputs": record["inputs"],
             "notes": record["notes"],
             "versions": record["versions"],
-            "steps": [[attrs.asdict(step) for step in stage.steps] for stage in self.work.stages],
+            "steps": [[step.to_json() for step in s.steps] for s in self.work.stages if s.kind == "rows"],
+            "solutions": self._solutions(),
             "fingerprint": self.work.fingerprint,
             "job": record["job"],
             "machine": machine(),
             "times": {"started": self._started, "finished": time.time()},
         }
+
+    def _solutions(self) -> list[dict[str, Any]]:
+        """What survey-scope steps solved: crc32 of every column of every table, in rounds."""
+        solved = [(k, stage) for k, stage in enumerate(self.work.stages) if stage.kind == "solve"]
+        return [
+            {"step": stage.steps[0].use, "columns": {key: crc for key, _, _, crc in self._journal.done[k][0].pieces}}
+            for k, stage in solved
+        ]
 
     def usage(self) -> dict[str, Any]:
         return used(self.control)
@@ -261,7 +292,7 @@ def used(control: Control) -> dict[str, Any]:
 def preload_modules(stages: Sequence[StagePlan], registry: Registry) -> tuple[str, ...]:
     """Modules that workers of these stages will import."""
     storages = [stage.storage for stage in stages]
-    storages += [str(stage.source["storage"]) for stage in stages if "storage" in stage.source]
+    storages += [str(address["storage"]) for stage in stages for address in stage.addresses()]
     return _modules(storages, [(step.use, step.kernels) for stage in stages for step in stage.steps], registry)
 
 

@@ -14,6 +14,7 @@ The rename of ``data`` to OUT is the commit: before it OUT is absent or the old 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -31,12 +32,11 @@ from seisproc_core.data.survey import Piece
 from seisproc_core.errors import Damaged, Incomplete, OutputExists, StorageError, UsageError
 from seisproc_core.jobs import durable, faults, provenance
 from seisproc_core.jobs.journal import Journal
-from seisproc_core.processing.planning import StagePlan, stage_from_json, stage_to_json
+from seisproc_core.processing.plan import StagePlan, stage_from_json, stage_to_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 _REPLACED = "replaced"  # in the working folder: the old version, for the moment between two renames
-_ARRAYS = ("order", "in_starts", "out_starts")
 _MAX_JSON = 256 << 20
 
 
@@ -49,11 +49,11 @@ class WorkFolder:
         self.record: Mapping[str, Any] = record
         self.fingerprint = str(record["fingerprint"])
         self.stages: list[StagePlan] = [
-            stage_from_json(plain, {name: self._array(f"stage{k}-{name}.npy") for name in _ARRAYS})
-            for k, plain in enumerate(record["stages"])
+            stage_from_json(plain, functools.partial(self._array, k)) for k, plain in enumerate(record["stages"])
         ]
 
-    def _array(self, file: str) -> np.ndarray | None:
+    def _array(self, stage: int, name: str) -> np.ndarray | None:
+        file = f"stage{stage}-{name}.npy"
         return _load(self.path / file) if file in self.record["arrays"] else None
 
     @property
@@ -88,10 +88,10 @@ class WorkFolder:
         try:
             fresh.mkdir()
             for k, stage in enumerate(stages):
-                for name in _ARRAYS:
-                    if getattr(stage, name) is not None:
+                for name, array in stage.arrays():
+                    if array is not None:
                         file = f"stage{k}-{name}.npy"
-                        plain["arrays"][file] = _save(fresh / file, getattr(stage, name))
+                        plain["arrays"][file] = _save(fresh / file, array)
                 if k < len(stages) - 1:
                     (fresh / f"stage-{k}").mkdir()
             if file_bytes is None:

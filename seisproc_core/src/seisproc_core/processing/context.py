@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from seisproc_core.data.gather import Gather
 from seisproc_core.errors import Cancelled, PluginError
 
 # What getrefcount says of an object that only a list holds. Interpreters differ, and being wrong by one would hand out
@@ -51,6 +53,8 @@ class Context:
         One byte, uint8 ``(1,)``: not 0 means stop. Kernels poll it atomically; Python code calls `check`.
     threads
         How many threads a kernel may use.
+    solution
+        What a `SurveyProcessor` solved: tables of columns; empty before its first solution.
     """
 
     def __init__(
@@ -60,8 +64,12 @@ class Context:
         flag: np.ndarray | None = None,
         threads: int = 1,
         pool: BufferPool | None = None,
+        inputs: Mapping[str, Gather] | None = None,
+        solution: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     ) -> None:
         self._kernels = kernels or {}
+        self.solution = solution or {}
+        self.begin({name: _giving(gather) for name, gather in (inputs or {}).items()})
         self.flag = np.zeros(1, np.uint8) if flag is None else flag
         self.threads = threads
         self._pool = pool or BufferPool()
@@ -77,7 +85,38 @@ class Context:
         except KeyError:
             raise PluginError(f"kernel '{name}' is not declared by this processor (kernels=...)") from None
 
+    def begin(self, inputs: Mapping[str, Callable[[], Gather]]) -> None:
+        """Take up a batch: how to read the rows of further inputs that belong to it, by parameter."""
+        self._inputs = inputs
+        self._got: dict[str, Gather] = {}
+
+    def input(self, name: str) -> Gather:
+        """The traces of a further input that belong to those in hand: as many, in the same gathers and order.
+
+        Parameters
+        ----------
+        name
+            The `SurveyRef` parameter that names it.
+        """
+        if name not in self._inputs:
+            raise PluginError(f"'{name}' is no further input of this step: declare it as a SurveyRef parameter")
+        if name not in self._got:
+            self._got[name] = self._inputs[name]()
+        return self._got[name]
+
+    def of_gather(self, number: int) -> Context:
+        """The context of one gather of the batch in hand."""
+        if not self._inputs:
+            return self
+        part = copy.copy(self)
+        part.begin({name: _giving(self.input(name).gather(number)) for name in self._inputs})
+        return part
+
     def check(self) -> None:
         """Raise `Cancelled` when the job was told to stop; call it in long loops."""
         if self.flag[0]:
             raise Cancelled
+
+
+def _giving(gather: Gather) -> Callable[[], Gather]:
+    return lambda: gather

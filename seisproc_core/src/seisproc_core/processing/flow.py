@@ -12,10 +12,10 @@ import attrs
 
 from seisproc_core.data.formats import implied_options
 from seisproc_core.data.survey import Survey
-from seisproc_core.data.tables import Table
 from seisproc_core.data.words import canonical
 from seisproc_core.errors import FlowError, ParameterError
 from seisproc_core.plugins import Registry, registry
+from seisproc_core.processing.params import plain_value
 
 MAX_FLOW_BYTES = 4 << 20
 
@@ -48,11 +48,20 @@ class Source:
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """One processor of the chain with its parameters; `backend` forces how its kernels run."""
+    """One processor of the chain with its parameters.
+
+    Attributes
+    ----------
+    backend
+        Forces how its kernels run.
+    match
+        Header words by which traces of its further inputs belong to those of the data; none: `trace_id`.
+    """
 
     use: str
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     backend: str | None = None
+    match: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +92,12 @@ class Flow:
     name: str = "flow"
     base: Path = attrs.field(factory=Path)
     import_options: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it reads a survey that lives in this process."""
+        values = [value for step in self.steps for value in step.parameters.values()]
+        return self.source.storage == "memory" or any(isinstance(value, Survey) for value in values)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Flow:
@@ -160,7 +175,13 @@ class Flow:
                 "options": dict(source.options),
             },
             "steps": [
-                {"use": step.use, "backend": step.backend, "parameters": _plain(step.parameters)} for step in self.steps
+                {
+                    "use": step.use,
+                    "backend": step.backend,
+                    "match": list(step.match),
+                    "parameters": {name: plain_value(value) for name, value in step.parameters.items()},
+                }
+                for step in self.steps
             ],
             "sink": {
                 "storage": sink.storage,
@@ -190,7 +211,12 @@ class Flow:
                     options=dict(source["options"]),
                 ),
                 steps=tuple(
-                    Step(use=str(step["use"]), backend=step["backend"], parameters=dict(step["parameters"]))
+                    Step(
+                        use=str(step["use"]),
+                        backend=step["backend"],
+                        match=tuple(map(str, step.get("match", ()))),
+                        parameters=dict(step["parameters"]),
+                    )
                     for step in plain["steps"]
                 ),
                 sink=Target(
@@ -204,10 +230,6 @@ class Flow:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FlowError(f"the description of a flow cannot be read: {error!r}") from error
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value.to_json() if isinstance(value, Table) else value for key, value in values.items()}
 
 
 def _address(
@@ -239,8 +261,9 @@ def _step(item: Any, number: int, name: str) -> Step:
         raise FlowError(f'flow {name}: step {number} needs use = "processor"')
     if not isinstance(item.get("backend", ""), str):
         raise FlowError(f"flow {name}: step {number}: backend must be the name of one, not {item['backend']!r}")
-    rest = {key: value for key, value in item.items() if key not in ("use", "backend")}
-    return Step(use=item["use"], parameters=rest, backend=item.get("backend"))
+    match = word_list(f"flow {name}, step {number}", "match", item.get("match", []))
+    rest = {key: value for key, value in item.items() if key not in ("use", "backend", "match")}
+    return Step(use=item["use"], parameters=rest, backend=item.get("backend"), match=match)
 
 
 def _override(plain: dict[str, Any], text: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Union
 
 import attrs
 
+from seisproc_core.data.survey import Survey
 from seisproc_core.data.tables import Table, read_table
 from seisproc_core.errors import ParameterError, UsageError
 
@@ -30,6 +31,23 @@ class ParamInfo:
     above: float | None = None
     columns: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    gaps: bool = False
+
+
+@attrs.frozen
+class SurveyRef:
+    """A further survey that a step reads, as the value of a parameter; `Context.input` gives its traces.
+
+    Attributes
+    ----------
+    path
+        Where it lies, absolute; what a survey in memory is called.
+    survey
+        An open survey, where it lives in this process.
+    """
+
+    path: str
+    survey: Survey | None = attrs.field(default=None, eq=False)
 
 
 def param(
@@ -42,6 +60,7 @@ def param(
     above: float | None = None,
     columns: tuple[str, ...] = (),
     keys: tuple[str, ...] = (),
+    gaps: bool = False,
 ) -> Any:
     """Declare a parameter of a processor.
 
@@ -57,8 +76,10 @@ def param(
         Inclusive bounds, and an exclusive lower bound.
     columns, keys
         For a `Table`: the columns it must have, and header words that may key it (``"*"``: any columns).
+    gaps
+        For a `SurveyRef`: traces of the data may have no partner in it; they get a dead trace of zeros.
     """
-    info = ParamInfo(help, unit, minimum, maximum, above, columns, keys)
+    info = ParamInfo(help, unit, minimum, maximum, above, columns, keys, gaps)
     return attrs.field(default=default, metadata={_META: info}, kw_only=True)
 
 
@@ -119,6 +140,8 @@ def _convert(owner: str, name: str, type_: Any, info: ParamInfo, value: Any, bas
         if not isinstance(value, (str, Path)) or not str(value) or "\0" in str(value):
             raise ParameterError(owner, name, f"must be the path of a file, not {value!r}")
         return Path(os.path.abspath((base or Path()) / value))
+    if type_ is SurveyRef:
+        return _survey(owner, name, value, base)
     return _scalar(owner, name, type_, info, value)
 
 
@@ -171,6 +194,16 @@ def _table(owner: str, name: str, info: ParamInfo, value: Any, base: Path | None
     return table
 
 
+def _survey(owner: str, name: str, value: Any, base: Path | None) -> SurveyRef:
+    if isinstance(value, SurveyRef):
+        return value
+    if isinstance(value, str) and value and "\0" not in value:
+        return SurveyRef(os.path.abspath((base or Path()) / value))
+    if isinstance(value, Survey):
+        return SurveyRef("memory", value)
+    raise ParameterError(owner, name, f"must be the path of a survey, not {value!r}")
+
+
 _TYPE_NAMES = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
 _JSON_TYPES = {float: "number", int: "integer", str: "string", bool: "boolean"}
 
@@ -189,11 +222,21 @@ def plain_value(value: Any) -> Any:
     """The value of a parameter as JSON has it."""
     if isinstance(value, Table):
         return value.to_json()
+    if isinstance(value, SurveyRef):
+        return value.path
+    if isinstance(value, Survey):
+        return "memory"
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, tuple):
         return [plain_value(item) for item in value]
     return {key: plain_value(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def survey_refs(instance: Any) -> dict[str, tuple[SurveyRef, ParamInfo]]:
+    """The further surveys that a processor reads, by parameter."""
+    values = {name: (getattr(instance, name), info) for name, (_, _, info) in fields_of(type(instance)).items()}
+    return {name: (value, info) for name, (value, info) in values.items() if isinstance(value, SurveyRef)}
 
 
 def json_schema(cls: type, title: str) -> dict[str, Any]:
@@ -242,6 +285,8 @@ def _type_schema(type_: Any, info: ParamInfo) -> dict[str, Any]:
         return {"oneOf": [inline, {"type": "string", "format": "path"}]}
     if type_ is Path:
         return {"type": "string", "format": "path"}
+    if type_ is SurveyRef:
+        return {"type": "string", "format": "survey"}
     entry: dict[str, Any] = {"type": _JSON_TYPES[type_]}
     for key, bound in (("minimum", info.minimum), ("maximum", info.maximum), ("exclusiveMinimum", info.above)):
         if bound is not None and type_ in (int, float):

@@ -12,7 +12,7 @@ from seisproc_core.errors import ParameterError
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 
-Scope = Literal["trace", "gather"]
+Scope = Literal["trace", "gather", "survey"]
 T = TypeVar("T", bound="type[Processor]")
 
 
@@ -27,7 +27,8 @@ class Processor:
     id
         Name in flows and on the command line.
     scope
-        ``trace``: every trace by itself, a batch may be cut anywhere. ``gather``: needs whole gathers.
+        ``trace``: every trace by itself, a batch may be cut anywhere. ``gather``: needs whole gathers. ``survey``:
+        measures the whole survey first (`SurveyProcessor`), and is then applied to every trace by itself.
     kernels
         Names of the kernels it calls through `Context.kernel`.
     version
@@ -74,7 +75,8 @@ class Processor:
 
         The default hands each gather to `apply_gather`; override this method instead where a whole batch is faster.
         """
-        return Gather.concatenate([self.apply_gather(gather, context) for gather in batch.split()])
+        parts = [self.apply_gather(gather, context.of_gather(k)) for k, gather in enumerate(batch.split())]
+        return Gather.concatenate(parts)
 
     def apply_gather(self, gather: Gather, context: Context) -> Gather:
         """Process one gather."""

@@ -11,6 +11,7 @@ import numpy as np
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.sampling import Sampling
+from seisproc_core.data.survey import MemorySurvey
 from seisproc_core.data.words import LIVE_END, LIVE_FIRST, TRACE_ID, word
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import build
@@ -67,6 +68,7 @@ def run_processor(
     kernels: list[KernelSpec] | None = None,
     backend: str = "reference",
     base: Path | None = None,
+    inputs: Mapping[str, Gather] | None = None,
 ) -> Gather:
     """Check, plan and apply one processor, and hold its output to its plan.
 
@@ -76,15 +78,19 @@ def run_processor(
         The plugin's own kernel list, for processors that call kernels.
     backend
         Which implementation of those kernels to use; the reference where that backend has none.
+    inputs
+        What `Context.input` gives, by parameter: the same rows and gathers as `gather`. The parameter itself is filled
+        in.
     """
-    instance = build(cls, cls.id, parameters or {}, base).resolve(gather.layout)
+    named = {name: MemorySurvey(held) for name, held in (inputs or {}).items()}
+    instance = build(cls, cls.id, {**(parameters or {}), **named}, base).resolve(gather.layout)
     instance.check(gather.layout)
     planned = instance.plan(gather.layout)
     found: dict[str, Any] = {}
     for name in cls.kernels:
         mine = {spec.backend: spec for spec in kernels or [] if spec.name == name}
         found[name] = resolve((mine.get(backend) or mine["reference"]).impl)
-    out: Gather = instance.apply(gather, Context(found))
+    out: Gather = instance.apply(gather, Context(found, inputs=inputs))
     assert out.sampling == planned.sampling, "apply and plan disagree about the sampling"
     assert out.n_traces == planned.n_traces, "apply and plan disagree about the number of traces"
     assert np.array_equal(out.gather_starts, planned.gather_starts), "apply and plan disagree about the gathers"

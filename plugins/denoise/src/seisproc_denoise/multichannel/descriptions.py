@@ -16,6 +16,7 @@ PROCESSORS: list[str] = [
     f"{_HERE}.radon_filters:TauPFilter",
     f"{_HERE}.moveout:LinearMoveout",
     f"{_HERE}.slant:SlantMedian",
+    f"{_HERE}.subtract:AdaptiveSubtract",
 ]
 KERNELS: list[KernelSpec] = [
     KernelSpec(name="fx_predict", backend="reference", impl=f"{_HERE}.fx_decon:fx_predict"),

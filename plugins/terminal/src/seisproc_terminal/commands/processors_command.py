@@ -73,6 +73,8 @@ def _type(item: Mapping[str, Any]) -> str:
         return " or ".join(map(str, item["enum"]))
     if "oneOf" in item:
         return "table"
+    if item.get("format") == "survey":
+        return "survey"
     if item["type"] == "array":
         return f"list of {_type(item['items'])}"
     names = {"object": "named values", "integer": "whole number", "string": "text", "boolean": "true or false"}
@@ -114,6 +116,8 @@ def _sample(item: Mapping[str, Any]) -> Any:
             column: [2000, 2500] if column.endswith("m_per_s") else [100 * (n + 1), 200 * (n + 1)]
             for n, column in enumerate(columns)
         }
+    if item.get("format") == "survey":
+        return "model.seis"
     kind = item["type"]
     if kind == "array":
         first = _sample(item["items"])

@@ -16,7 +16,7 @@ from seisproc_terminal.options import How, job_options, json_option
 
 if TYPE_CHECKING:
     from seisproc_core.processing.flow import Flow
-    from seisproc_core.processing.planning import Plan, StagePlan
+    from seisproc_core.processing.plan import Plan, StagePlan
 
 
 @click.command(short_help="Run a flow.")
@@ -111,7 +111,7 @@ def _plan_facts(flow: Flow, plan: Plan) -> dict[str, Any]:
 
 
 def _stage_facts(stage: StagePlan) -> dict[str, Any]:
-    from seisproc_core.processing.planning import bytes_per_worker
+    from seisproc_core.processing.plan import bytes_per_worker
 
     sampling = stage.output.sampling
     steps = [

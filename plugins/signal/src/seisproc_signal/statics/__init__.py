@@ -1,0 +1,1 @@
+"""Statics and other corrections that belong to sources and receivers rather than to traces."""

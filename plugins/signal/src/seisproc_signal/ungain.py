@@ -1,0 +1,32 @@
+"""Taking off a gain that was saved when it was applied."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seisproc_core.data.gather import Gather, mute_outside
+from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import SurveyRef, param
+from seisproc_core.processing.processor import Processor, processor
+
+
+@processor("remove_gain", scope="trace")
+class RemoveGain(Processor):
+    """Divide by gains that were saved as a survey: the inverse of AGC, sample by sample.
+
+    The gains are what the same step makes with ``output = "gain"`` from the same traces. They find their traces by
+    trace_id, so the data may have been sorted, killed or selected meanwhile; `match` names other header words. Where a
+    gain is 0 - AGC found no energy there - the sample stays as it is.
+
+    Not after steps that mix samples at other times, such as moveout or filters: what they moved had another gain.
+    """
+
+    gain: SurveyRef = param(help="Survey with the gain of every sample.")
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        gain = context.input("gain").traces
+        out = context.empty(batch.traces.shape)
+        out[...] = batch.traces
+        np.divide(batch.traces, gain, out=out, where=gain > 0)
+        mute_outside(out, *batch.live_window)
+        return batch.with_traces(out)

@@ -1,0 +1,153 @@
+"""Residual statics as a job: known statics come back, the same bytes from every executor and after any death."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from integration_kit import contents, flow, names, open_output, run, seisproc, write_flow
+
+from seisproc_core import Engine, Flow, MemorySurvey, Source, Target
+from seisproc_core.testing import make_gather
+
+SHOTS, CHANNELS, SAMPLES = 16, 48, 200
+STATIONS = {"source": ["field_record"], "receiver": ["source_station"]}
+STEP: dict[str, Any] = {
+    "use": "residual_statics", **STATIONS, "max_ms": 16.0, "iterations": 4, "backend": "reference",
+}  # fmt: skip
+
+
+def model(interval_ms: float = 2.0, start_ms: float = 0.0, size_ms: float = 5.0) -> tuple[MemorySurvey, dict[str, Any]]:
+    """Two gently folded reflectors after moveout, in noise, moved by random statics; and these."""
+    random = np.random.default_rng(5)
+    shot, channel = (values.ravel() for values in np.mgrid[:SHOTS, :CHANNELS])
+    station = shot + channel
+    known = {"source": random.uniform(-1, 1, SHOTS), "receiver": random.uniform(-1, 1, SHOTS + CHANNELS - 1)}
+    delay_ms = size_ms * (known["source"][shot] + known["receiver"][station])
+    cdp = shot + station
+    times = start_ms + interval_ms * np.arange(SAMPLES)
+    traces = 0.1 * random.standard_normal((len(shot), SAMPLES))
+    for at, strength in ((100 + 6 * np.sin(cdp / 25), 1.0), (250 + 0.2 * cdp, -0.8)):
+        phase = (np.pi * 0.025 * (times - (at + delay_ms)[:, None])) ** 2
+        traces += strength * (1 - 2 * phase) * np.exp(-phase)
+    gather = make_gather(
+        traces, interval_ms=interval_ms, start_ms=start_ms, field_record=shot + 1, channel=channel + 1,
+        source_station=station + 1, cdp=cdp + 1, offset=25 * channel,
+    )  # fmt: skip
+    return MemorySurvey(gather), {name: size_ms * values for name, values in known.items()}
+
+
+def found(survey: Any, word: str, static: str) -> np.ndarray:
+    """The static of every station, in the order of their numbers."""
+    headers = survey.headers()
+    _, first = np.unique(headers[word], return_index=True)
+    return np.asarray(headers[static][first], np.float64)
+
+
+def detrended(values: np.ndarray) -> np.ndarray:
+    at = np.arange(len(values))
+    return values - np.polyval(np.polyfit(at, values, 1), at)
+
+
+def in_memory(survey: MemorySurvey, step: Mapping[str, Any]) -> Any:
+    steps = Flow.parse({"source": {"survey": "x"}, "step": [dict(step)], "sink": {"survey": "y"}}).steps
+    with Engine(executor="in-process") as engine:
+        return engine.submit(Flow(source=Source(storage="memory", survey=survey), steps=steps)).result(120).open()
+
+
+@pytest.mark.parametrize(("interval_ms", "start_ms"), [(2.0, 0.0), (2.0, -100.0), (1.6, 40.0)])
+def test_known_statics_come_back(interval_ms: float, start_ms: float) -> None:
+    survey, known = model(interval_ms, start_ms)
+    made = in_memory(survey, STEP)
+    for name, word in (("source", "field_record"), ("receiver", "source_station")):
+        delay, truth = -found(made, word, f"{name}_static_ms"), known[name]
+        counted = delay != 0  # receivers at the very ends have too few traces
+        assert counted.sum() >= len(truth) - 6
+        delay, truth = detrended(delay[counted]), detrended(truth[counted])
+        assert np.sqrt(np.mean((delay - truth) ** 2)) <= 1.0
+        assert np.corrcoef(delay, truth)[0, 1] >= 0.95
+
+    def power(held: MemorySurvey) -> float:
+        cdp = held.gather.headers["cdp"]
+        return float(sum((held.gather.traces[cdp == c].sum(axis=0) ** 2).sum() for c in np.unique(cdp)))
+
+    assert power(made) > 2 * power(survey)
+
+
+def test_no_statics_in_none_out() -> None:
+    survey, _ = model(size_ms=0.0)
+    made = in_memory(survey, STEP)
+    for name, word in (("source", "field_record"), ("receiver", "source_station")):
+        assert np.abs(detrended(found(made, word, f"{name}_static_ms"))).max() < 0.6  # noise moves peaks
+
+
+def test_the_order_of_traces_does_not_matter() -> None:
+    survey, _ = model()
+    order = np.random.default_rng(0).permutation(survey.n_traces)
+    one, other = in_memory(survey, STEP), in_memory(MemorySurvey(survey.read(order)), STEP)
+    static = one.headers()["total_static_ms"][order]
+    assert np.abs(other.headers()["total_static_ms"] - static).max() < 1e-3
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("statics") / "line.seis"
+    sink = Target(storage="survey", path=str(target), options={"shard_traces": 64})
+    with Engine(executor="in-process") as engine:
+        engine.submit(Flow(source=Source(storage="memory", survey=model()[0]), sink=sink)).result(60)
+    return target
+
+
+STEPS: list[dict[str, Any]] = [
+    {"use": "gain", "scale": 2.0},
+    STEP,
+    {"use": "sort", "gather": ["cdp"]},
+    {"use": "stack"},
+]
+
+
+@pytest.fixture(scope="module")
+def expected(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    out = tmp_path_factory.mktemp("alone") / "out.seis"
+    return contents(run(flow({"survey": str(stored)}, STEPS, {"survey": str(out), "shard_traces": 16})))
+
+
+@pytest.mark.parametrize("executor", ["processes"])
+def test_every_executor_makes_the_same_bytes(
+    executor: str, stored: Path, tmp_path: Path, expected: dict[str, str]
+) -> None:
+    wanted = flow({"survey": str(stored)}, STEPS, {"survey": str(tmp_path / "out.seis"), "shard_traces": 16})
+    assert contents(run(wanted, executor=executor, workers=2)) == expected
+
+
+# 12 segments of rows, then a segment that measures and one that solves, four times, then the sorted stage.
+@pytest.mark.parametrize("point", ["before-journal:13", "after-journal:14"])
+def test_killed_and_resumed(point: str, stored: Path, tmp_path: Path, expected: dict[str, str]) -> None:
+    write_flow(tmp_path / "f.toml", stored, tmp_path / "out.seis", STEPS, shard_traces=16)
+    died = seisproc("run", "f.toml", cwd=tmp_path, env={"SEISPROC_FAULT": point})
+    assert died.code != 0 and not (tmp_path / "out.seis").exists()
+    done = seisproc("resume", "out.seis", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert contents(tmp_path / "out.seis") == expected
+    assert names(tmp_path) == {"f.toml", "out.seis"}
+
+
+def test_provenance_names_the_solution_and_statics_are_applied_once(stored: Path, tmp_path: Path) -> None:
+    import json
+
+    out = tmp_path / "out.seis"
+    run(flow({"survey": str(stored)}, [STEP], {"survey": str(out)}))
+    solved = json.loads((out / "provenance.json").read_text())["solutions"]
+    assert [item["step"] for item in solved] == ["residual_statics"] * 4
+    assert "source.static_ms.npy" in solved[-1]["columns"]
+    assert open_output(out).headers()["residual_static_ms"].any()
+    refused = seisproc("run", "f.toml", cwd=_again(tmp_path, out))
+    assert refused.code == 2 and "applied already" in refused.err
+
+
+def _again(folder: Path, source: Path) -> Path:
+    write_flow(folder / "f.toml", source, folder / "twice.seis", [STEP])
+    return folder
