@@ -1,9 +1,11 @@
-"""The survey store: import, export, and gathers from anywhere in it."""
+"""The survey store: import, export, sweeps, sorts, and gathers from anywhere in it."""
 
 from __future__ import annotations
 
 import filecmp
 import os
+import subprocess
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,11 +16,13 @@ import segyio
 
 from benchmarks.harness import Row, Work, against, at_least, at_most, interleave, number, rate_row
 from benchmarks.workspace import GATHER, Workspace, copy, run_program
+from seisproc_core.data.browsing import GatherBrowser
 from seisproc_core.plugins import registry
 
 # MDIO 1.2.3 imported file A in 29 times the time of `cp` and exported it at 11,000 traces/s, 20 times that of `cp`
 # (measured once beside both, November 2026). Five times faster than it is the goal.
 IMPORT_GOAL, EXPORT_GOAL = 29 / 5, 20 / 5
+SWEPT = 2048  # traces read at once
 
 
 def transfer(space: Workspace) -> Iterator[Row]:
@@ -98,3 +102,93 @@ def _read_segyio(path: Path, gathers_: list[np.ndarray]) -> None:
                 _ = [file.header[int(row)] for row in rows]
             else:
                 _ = [(file.trace.raw[int(row)], file.header[int(row)]) for row in rows]
+
+
+def sweep(space: Workspace) -> Iterator[Row]:
+    """All traces of a survey once, in order, against a copy of its bytes in memory: what checksums and headers cost."""
+    path = space.survey(space.size(500_000), 1000)
+    survey = registry().load("storage", "survey")().open([str(path)], {})
+    held = np.ones(SWEPT * 1000, np.float32)
+    seconds = interleave(
+        {
+            "ours": Work(partial(_sweep, survey)),
+            "copy": Work(lambda: _copy_in_memory(held, survey.n_traces // SWEPT)),
+        },
+        space.rounds,
+    )
+    size = (4e-6 * 1000 * survey.n_traces, "MB")
+    yield against(
+        "sweep over a survey, 1 thread", seconds["ours"], "copy in memory", seconds["copy"], goal=at_most(1 / 0.7),
+        amount=size,
+    )  # fmt: skip
+
+
+def _copy_in_memory(held: np.ndarray, times: int) -> None:
+    spare = np.empty_like(held)
+    for _ in range(times):
+        np.copyto(spare, held)
+
+
+def _sweep(survey: Any) -> None:
+    for first in range(0, survey.n_traces, SWEPT):
+        survey.read(slice(first, first + SWEPT))
+
+
+def sort(space: Workspace) -> Iterator[Row]:
+    """Shots to common midpoints, by the command a user types; the survey is not in memory when it begins."""
+    path = space.survey(space.size(500_000), 1000)
+    out, target, flow = space.folder / "sorted.seis", space.folder / "copy.seis", space.folder / "sort.toml"
+    flow.write_text(
+        f'[source]\nsurvey = "{path}"\ngather = ["cdp"]\nsort = ["offset"]\n\n[sink]\nsurvey = "{out}"\n', "utf-8"
+    )
+    works = {
+        "sort": Work(lambda: run_program("run", flow, "--workers", "2"), lambda: _cold(space, path, out)),
+        "cp": Work(lambda: _copy_folder(path, target), lambda: _cold(space, path, target)),
+    }
+    seconds = interleave(works, space.rounds)
+    traces = (space.size(500_000), "traces")
+    yield against(
+        "sort of a survey to CDP, 2 workers", seconds["sort"], "cp -r", seconds["cp"], goal=at_most(1 / 0.4),
+        amount=traces,
+    )  # fmt: skip
+    for name in (out.name, target.name):
+        space.fresh(name)
+
+
+def _cold(space: Workspace, source: Path, target: Path) -> None:
+    """Nothing at the target, and nothing of the source in the system's memory."""
+    space.fresh(target.name)
+    for path in source.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    subprocess.run(["cp", "-r", str(source), str(target)], check=True)
+
+
+def browsing(space: Workspace) -> Iterator[Row]:
+    """The next gather, for somebody who looks at each for a moment; and opening a survey."""
+    path = space.survey(space.size(500_000), 1000)
+    storage = registry().load("storage", "survey")()
+    seconds = interleave({"open": Work(lambda: storage.open([str(path)], {}))}, 20)
+    yield Row(
+        what="opening a survey", ours="headers are not read", peer="", values=tuple(1e3 * seconds["open"]), unit="ms",
+        goal=at_most(100),
+    )  # fmt: skip
+    survey = storage.open([str(path)], {})
+    starts = np.arange(0, survey.n_traces + 1, GATHER)
+    waits = []
+    with GatherBrowser(survey, np.arange(survey.n_traces), starts) as shots:
+        for number in range(1000 if space.quick else 4000, 0, -4):
+            began = time.perf_counter()
+            _ = shots[number // 4]
+            waits.append(1e3 * (time.perf_counter() - began))
+            time.sleep(0.005)
+        counts = shots.statistics
+    yield Row(
+        what="next gather when browsing, 95th percentile",
+        ours=f"{counts.hits} kept, {counts.waits} under way, {counts.misses} neither", peer="",
+        values=(float(np.percentile(waits, 95)),), unit="ms", goal=at_most(10),
+    )  # fmt: skip
