@@ -14,6 +14,7 @@ _COMMANDS = {
     "plot": "Draw traces into a picture.",
     "plugins": "List installed plugins, or find broken ones.",
     "processors": "List processors, or explain one.",
+    "query": "Ask about trace headers, in SQL.",
     "repair": "Make the damaged files of a survey again.",
     "resume": "Go on with an unfinished output.",
     "run": "Run a flow.",
