@@ -37,8 +37,9 @@ _CONFIGURATION = {
 def command(survey: Path, sql: str, as_csv: bool, as_json: bool) -> None:
     """Answer one SELECT over the table `headers` of SURVEY: a row per trace in stored order, header words as stored.
 
-    OFFSET is a word of SQL, so that the header word is written "offset". DuckDB answers (install seisproc-terminal[query]). Only words that the query names are read; nothing is changed, and
-    no file but the survey can be reached.
+    OFFSET is a word of SQL, so that the header word is written "offset". DuckDB answers (install
+    seisproc-terminal[query]). Only words that the query names are read; nothing is changed, and no file but the survey
+    can be reached.
 
     \b
     Examples:
