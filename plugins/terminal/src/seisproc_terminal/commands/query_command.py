@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from seisproc_core.data.headers import Headers
 
 _SHOWN = 200
-_CONFIGURATION = {
+_CONFIGURATION: dict[str, Any] = {
     "enable_external_access": "false",  # no file, no network, no extension
     "python_enable_replacements": "false",  # no variable of this program as a table
     "autoload_known_extensions": "false",
