@@ -39,5 +39,10 @@ def seisproc_commands() -> list[CommandSpec]:
             name="velocity",
             impl="seisproc_velocity.commands.velocity_command:command",
             help="Convert, smooth and invert velocity tables; draw semblance.",
-        )
+        ),
+        CommandSpec(
+            name="tables",
+            impl="seisproc_velocity.commands.tables_command:command",
+            help="Keep velocities, mutes, statics, picks and edits in versions.",
+        ),
     ]

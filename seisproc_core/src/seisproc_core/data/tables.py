@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from seisproc_core.errors import UsageError
+from seisproc_core.errors import Damaged, UsageError
 
 MAX_TABLE_BYTES = 64 << 20
+STAMP = "# seisproc-table "  # how the first line of a version begins; see `table_versions`
 
 
 class Table:
@@ -81,7 +83,17 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a table from ``.csv`` (one header line) or ``.toml``; a name without suffix tries both."""
+    """Read a table from ``.csv`` (one header line) or ``.toml``.
+
+    A name without suffix tries both, then the latest of its versions ``NAME_v1.csv``, ``NAME_v2.csv`` ...
+
+    Raises
+    ------
+    UsageError
+        There is none, or it cannot be read.
+    Damaged
+        A version does not match the checksum in its first line.
+    """
     try:
         return _read(path)
     except (OSError, ValueError, IndexError, RecursionError, csv.Error) as error:
@@ -90,7 +102,7 @@ def read_table(path: Path) -> Table:
 
 def _read(path: Path) -> Table:
     candidates = [path] if path.suffix else [path.with_suffix(".csv"), path.with_suffix(".toml")]
-    found = next((p for p in candidates if p.is_file()), None)
+    found = next((p for p in candidates if p.is_file()), None) or _latest(path)
     if found is None:
         raise UsageError(f"table {path} not found (looked for {', '.join(p.name for p in candidates)})")
     if found.stat().st_size > MAX_TABLE_BYTES:
@@ -100,4 +112,35 @@ def _read(path: Path) -> Table:
         return Table(tomllib.loads(text), str(found))
     rows = [row for row in csv.reader(text.splitlines()) if row and not row[0].lstrip().startswith("#")]
     names = [name.strip() for name in rows[0]]
-    return Table({name: [float(row[i]) for row in rows[1:]] for i, name in enumerate(names)}, str(found))
+    table = Table({name: [float(row[i]) for row in rows[1:]] for i, name in enumerate(names)}, str(found))
+    stated = _stamp(text.partition("\n")[0]).get("sha256")
+    if stated is not None and stated != table.checksum:
+        raise Damaged(
+            f"table {found} does not match its checksum: a version never changes; import what was edited as a new one"
+        )
+    return table
+
+
+def _latest(path: Path) -> Path | None:
+    """The version with the highest number of a name without suffix."""
+    numbered = re.compile(re.escape(path.name) + r"_v([1-9]\d{0,8})\.csv")
+    if path.suffix or not path.parent.is_dir():
+        return None
+    found = [(int(m[1]), p) for p in path.parent.iterdir() if (m := numbered.fullmatch(p.name)) and p.is_file()]
+    return max(found)[1] if found else None
+
+
+def read_stamp(path: Path) -> dict[str, str]:
+    """What the first line of a version says: kind, version, sha256; empty for any other table."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return _stamp(file.readline(10_000))
+    except OSError:
+        return {}
+
+
+def _stamp(line: str) -> dict[str, str]:
+    if not line.startswith(STAMP):
+        return {}
+    pairs = (word.partition("=") for word in line.removeprefix(STAMP).split())
+    return {key: value for key, _, value in pairs}

@@ -239,6 +239,16 @@ def survey_refs(instance: Any) -> dict[str, tuple[SurveyRef, ParamInfo]]:
     return {name: (value, info) for name, (value, info) in values.items() if isinstance(value, SurveyRef)}
 
 
+def tables_of(instance: Any) -> dict[str, dict[str, str]]:
+    """File name and checksum of every table of a processor that was read from a file, by parameter."""
+    values = {name: getattr(instance, name) for name in fields_of(type(instance))}
+    return {
+        name: {"file": Path(value.source).name, "sha256": value.checksum}
+        for name, value in values.items()
+        if isinstance(value, Table) and value.source
+    }
+
+
 def json_schema(cls: type, title: str) -> dict[str, Any]:
     """JSON Schema (2020-12) of a processor's parameters, ranges and units included."""
     properties = {}

@@ -40,6 +40,9 @@ class StepPlan:
 
     Attributes
     ----------
+    tables
+        File name and checksum of each table that was read from one, by parameter; its content is among the parameters,
+        so that no later version of it can get in.
     inputs
         Further surveys by the parameter that names them.
     starts
@@ -54,6 +57,7 @@ class StepPlan:
     kernels: Mapping[str, str]
     version: int
     distribution: str
+    tables: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
     inputs: Mapping[str, InputPlan] = attrs.field(factory=dict)
     starts: np.ndarray | None = None
     solution: int | None = None
@@ -69,7 +73,9 @@ class StepPlan:
         if not with_paths:
             parameters = {name: value for name, value in parameters.items() if name not in named}
             named = {name: {key: v for key, v in source.items() if key != "paths"} for name, source in named.items()}
-        plain = {name: getattr(self, name) for name in ("use", "kernels", "version", "distribution", "solution")}
+        plain = {
+            name: getattr(self, name) for name in ("use", "kernels", "version", "distribution", "tables", "solution")
+        }
         return plain | {"kernels": dict(self.kernels), "parameters": parameters, "inputs": named}
 
     @classmethod

@@ -20,7 +20,7 @@ from seisproc_core.processing import kernels
 from seisproc_core.processing.flow import Flow, Step, word_list
 from seisproc_core.processing.inputs import Inputs, complete
 from seisproc_core.processing.ordering import gather_order
-from seisproc_core.processing.params import build, to_plain
+from seisproc_core.processing.params import build, tables_of, to_plain
 from seisproc_core.processing.plan import BATCH_BYTES, Plan, StagePlan, StepPlan
 from seisproc_core.processing.scattered import SHARDS_PER_BLOCK, by_blocks, too_scattered
 from seisproc_core.processing.survey_scope import SurveyProcessor
@@ -132,6 +132,7 @@ class _Planner:
             kernels=kernels.choose(self.registry, cls.kernels, step.backend, f"step '{step.use}'"),
             version=cls.version,
             distribution=entry.distribution,
+            tables=tables_of(instance),
             inputs=inputs,
             starts=None if not inputs or _each_by_itself(layout) else layout.gather_starts,
         )
