@@ -49,8 +49,8 @@ def command(
 
     base: sources and receivers. fold: live traces per CDP, along the line or over the grid. offset: offsets by CDP, and
     their histogram. azimuth: a rose of azimuths and offsets. attribute: means of a header word by midpoint, source,
-    receiver or CDP. Dead traces do not count. With --json the numbers are printed, and a picture is drawn only
-    with --out.
+    receiver or CDP. Dead traces count on the base map only. With --json the numbers are printed, and a picture is
+    drawn only with --out.
 
     \b
     Examples:
@@ -65,7 +65,7 @@ def command(
     for wanted in (picture, table):
         if wanted is not None and os.path.lexists(wanted) and not replace:
             raise OutputExists(f"{wanted} exists; choose another name, or --replace it")
-    headers = _headers(path, where)
+    headers = _headers(path, where, only_live=kind != "base")
     data = _counted(headers, kind, value, at)
     if picture is not None:
         _draw(picture, kind, data, value or "")
@@ -79,18 +79,21 @@ def command(
     output.show(f"{picture}: {data.title}")
 
 
-def _headers(path: Path, where: str | None) -> Headers:
+def _headers(path: Path, where: str | None, *, only_live: bool) -> Headers:
     import numpy as np
 
     from seisproc_core.data.expressions import Expression
     from seisproc_geometry.maps import live
 
-    headers = live(open_survey(path).headers())
+    headers = open_survey(path).headers()
+    if only_live:
+        headers = live(headers)
     if where is None:
         return headers
     rows = np.flatnonzero(Expression.parse(where).condition(headers))
     if not rows.size:
-        raise UsageError(f"no live trace of {path} has {where}")
+        kind = "live trace" if only_live else "trace"
+        raise UsageError(f"no {kind} of {path} has {where}")
     return headers.take(rows)
 
 
