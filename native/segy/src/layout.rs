@@ -16,6 +16,10 @@ use crate::words::{FILE_HEADER, TRACE_HEADER, Words};
 const MOST_RECORDS: u64 = i16::MAX as u64;
 /// Most extended text records looked at for the closing stanza when their number is not stated (13 MB of text).
 const MOST_TEXT_RECORDS: u64 = 4096;
+/// From so many text records on, the last one has to read as text.
+const MANY_RECORDS: u64 = 100;
+/// Most trace header extensions believed: revision 2.1 defines a few, and each costs 240 bytes a trace.
+const MOST_EXTENSIONS: u64 = 255;
 /// Most traces walked to tell a file of varying trace length from a damaged one.
 const MOST_WALKED: usize = 100_000;
 
@@ -140,7 +144,9 @@ impl Question<'_> {
             count => count as u64,
         };
         let after = FILE_HEADER + records * RECORD as u64;
-        if after <= size {
+        if records > MANY_RECORDS && after <= size && !self.is_text(after - RECORD as u64)? {
+            findings.push(format!("{records} extended text records at bytes 3505-3506 would not end in text: ignored"));
+        } else if after <= size {
             offsets.push((after, records));
         } else {
             findings.push(format!(
@@ -150,6 +156,10 @@ impl Question<'_> {
         offsets.push((FILE_HEADER, 0));
         offsets.dedup();
         Ok(offsets)
+    }
+
+    fn is_text(&self, at: u64) -> Result<bool> {
+        Ok(text::guess(&self.source.peek(at, RECORD)?).1)
     }
 
     /// Extended text records up to the closing stanza, when their number is stated as -1.
@@ -172,8 +182,8 @@ impl Question<'_> {
         let words = [i32::from(self.words.header_extensions), self.words.header_extensions_wide];
         for word in words {
             match u64::try_from(word) {
-                Ok(count) if !counts.contains(&count) && count <= i16::MAX as u64 => counts.push(count),
-                Err(_) if word == words[0] => {
+                Ok(count) if !counts.contains(&count) && count <= MOST_EXTENSIONS => counts.push(count),
+                Err(_) | Ok(MOST_EXTENSIONS..) if word == words[0] && word != 0 => {
                     findings.push(format!("{word} trace header extensions at byte 3507: ignored"));
                 }
                 _ => {}

@@ -229,3 +229,41 @@ def test_oddities_are_told(storage: SegyStorage, tmp_path: Path, segy_file: Writ
     feet = str(segy_file(tmp_path / "a.sgy", FOUR, binary={(3255, "i2"): 1}))
     notes = storage.open([feet], {"length_unit": "us_ft"}).notes
     assert "override: lengths in us_ft where bytes 3255-3256 say m" in notes
+
+
+def test_words_set_for_all_traces(
+    storage: SegyStorage, tmp_path: Path, segy_file: Write, plan_of: Any, written: Any
+) -> None:
+    """An odd scalar overruled: positions follow, notes fall silent, raw headers stay, an export says it rightly."""
+    words = {(71, "i2"): 32, (73, "i4"): [100, 200, 300, 400], (89, "i2"): 2}
+    path = segy_file(tmp_path / "a.sgy", FOUR, words=words)
+    survey = storage.open([str(path)], {"set": {"scalco": -10, "coordinate_units": 1}})
+    assert survey.headers()["source_x"].tolist() == [10, 20, 30, 40]
+    gather = survey.read(slice(1, 3))
+    assert gather.headers["source_x"].tolist() == [20, 30]
+    assert gather.headers.raw is not None and gather.headers.raw[0, 70:72].tobytes() == b"\x00\x20"
+    assert all(note.startswith("override:") for note in survey.notes) and len(survey.notes) == 2
+    out = tmp_path / "b.sgy"
+    out.write_bytes(written(storage.sink(plan_of(survey)), lambda at, end: survey.read(slice(at, end)), 4))
+    again = storage.open([str(out)], {})
+    assert again.headers()["source_x"].tolist() == [10, 20, 30, 40] and again.notes == []
+    wrong: Any
+    for wrong, message in (({"scalco": 40000}, "does not fit"), ({"scalco": 0.5}, "does not fit"),
+                           ({"mine": 3}, "neither the header map"), ({"dead": 1}, "makes itself"),
+                           (3, "must be a table"), ({"cdp": "x"}, "give a number")):  # fmt: skip
+        with pytest.raises(ParameterError, match=message):
+            storage.open([str(path)], {"set": wrong})
+
+
+@pytest.mark.parametrize("unit", ["m", "ft", "us_ft"])
+@pytest.mark.parametrize("scalar", [-1000, -100, -10, 1, 10, 0])
+def test_units_and_scalars_round_trip_to_the_same_integers(
+    storage: SegyStorage, tmp_path: Path, segy_file: Write, unit: str, scalar: int
+) -> None:
+    stored = np.array([0, 1, -7, 2_147_483_647, -2_147_483_648, 655_770_167], np.int32)
+    places = {(71, "i2"): scalar, (69, "i2"): scalar, (73, "i4"): stored, (41, "i4"): stored, (37, "i4"): stored}
+    path = segy_file(tmp_path / "a.sgy", np.ones((6, 5), np.float32), words=places)
+    headers = storage.open([str(path)], {"length_unit": unit}).headers()
+    for name in ("source_x", "receiver_elevation", "offset"):
+        again = headers.with_values(name, headers[name])
+        assert np.array_equal(again.column(name), stored), name

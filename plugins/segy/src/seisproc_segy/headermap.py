@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from seisproc_core.data.words import OWN_WORDS, STANDARD, canonical
+from seisproc_core.data.words import OWN_WORDS, STANDARD, canonical, word
 from seisproc_core.errors import DataError, ParameterError
-from seisproc_segy.fields import WIDTHS
+from seisproc_segy.fields import WIDTHS, column_dtype
 from seisproc_segy.stanza import layout_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Places = Mapping[str, tuple[int, str]]
 _LARGEST_FILE = 256 << 10
 _LAST_OF_REVISION_0 = 180  # bytes 181-240 are unassigned in Barry, Cavers and Kneale (1975)
-MADE = {word.name for word in OWN_WORDS}
+MADE = {own.name for own in OWN_WORDS}
 STATED = "layout"  # the map that the file itself states
 
 _REV1: Places = {name: (word.byte, word.type) for name, word in STANDARD.items()}
@@ -203,8 +203,34 @@ def check_same_maps(files: Sequence[SegyFile], maps: Sequence[Places]) -> None:
             )
 
 
-def words_or_zero(places: Places, names: Sequence[str], columns: Any, count: int) -> list[np.ndarray]:
-    """Columns of words, zeros for those that the map does not have; ``columns(fields)`` reads them."""
-    known = [name for name in names if name in places]
+def words_or_zero(
+    places: Places, names: Sequence[str], columns: Any, count: int, given: Mapping[str, float] | None = None
+) -> list[np.ndarray]:
+    """Columns of words, zeros for those that the map does not have; ``columns(fields)`` reads them.
+
+    Parameters
+    ----------
+    given
+        Words that have one value in all traces, whatever the headers say.
+    """
+    given = given or {}
+    known = [name for name in names if name in places and name not in given]
     found = dict(zip(known, columns([places[name] for name in known]), strict=True)) if known else {}
+    found |= {name: np.full(count, given[name], given_dtype(name, places)) for name in names if name in given}
     return [found[name] if name in found else np.zeros(count, np.int16) for name in names]
+
+
+def given_dtype(name: str, places: Places) -> np.dtype:
+    """Type of the column of a word whose value an option gives."""
+    return column_dtype(places[name][1]) if name in places else word(name).dtype
+
+
+def check_given(given: Mapping[str, float], places: Places) -> None:
+    """Refuse values for words that nobody has, or that do not hold them."""
+    for name, value in given.items():
+        if name not in places and name not in STANDARD:
+            raise ParameterError("segy", "set", f"has {name}, which neither the header map nor the dictionary has")
+        dtype = given_dtype(name, places)
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+        if limits and (value != int(value) or not limits.min <= value <= limits.max):
+            raise ParameterError("segy", "set", f"has {name} = {value:g}, which does not fit {dtype}")

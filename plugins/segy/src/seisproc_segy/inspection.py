@@ -45,7 +45,7 @@ def describe(path: str, **options: Any) -> dict[str, Any]:
             delay, scalar = words_or_zero(
                 places, ("delay", "time_scalar"), lambda fields: file.columns(fields, 0, 1), 1
             )
-            findings += notes_on(file, places, read_options(options))
+            findings += notes_on(file, file.prefix(), places, read_options(options))
         start_ms = float(delay_ms(delay, scalar)[0])
     interval_ms = round(file.interval_s * 1e3, 9)
     return {

@@ -25,15 +25,21 @@ _SCALED = {
 }
 
 
-def system_of(file: SegyFile) -> int:
+def system_of(file: SegyFile, prefix: bytes) -> int:
     """The measurement system of the binary header, 0 where there is none."""
     order = "big" if file.endian == "big" else "little"
-    return int.from_bytes(file.prefix()[_SYSTEM], order) if file.kind == "segy" else 0  # type: ignore[arg-type]
+    return int.from_bytes(prefix[_SYSTEM], order) if file.kind == "segy" else 0  # type: ignore[arg-type]
 
 
-def notes_on(file: SegyFile, places: Places, options: ReadOptions) -> list[str]:
-    """Remarks on one file, from its headers and some of its traces."""
-    return [*_on_map(file, options), *_on_units(file, places, options), *_on_scalars(file, places, options)]
+def notes_on(file: SegyFile, prefix: bytes, places: Places, options: ReadOptions) -> list[str]:
+    """Remarks on one file, from its headers (`prefix` are those before the traces) and some of its traces."""
+    given = [f"override: {name} is {value:g} in all traces" for name, value in options.set.items()]
+    return [
+        *_on_map(file, options),
+        *_on_units(file, prefix, places, options),
+        *_on_scalars(file, places, options),
+        *given,
+    ]
 
 
 def _on_map(file: SegyFile, options: ReadOptions) -> list[str]:
@@ -48,18 +54,23 @@ def _on_map(file: SegyFile, options: ReadOptions) -> list[str]:
     return [f'the file states a header map of its own ({len(stated)} words): header_map = "{STATED}" reads it by that']
 
 
-def _on_units(file: SegyFile, places: Places, options: ReadOptions) -> list[str]:
+def _on_units(file: SegyFile, prefix: bytes, places: Places, options: ReadOptions) -> list[str]:
     notes = []
     units = _some(file, places, ("coordinate_units",))[0]
+    if "coordinate_units" in options.set:
+        units = np.full(len(units), options.set["coordinate_units"])
     found = sorted({int(unit) for unit in np.unique(units)} & set(_ANGLES))
     for unit in found:
         where = (
             "bytes 89-90 of the first trace header" if int(units[0]) == unit else "bytes 89-90 of some trace headers"
         )
-        notes.append(f"coordinates are in {_ANGLES[unit]} ({where}): they are no lengths")
+        notes.append(
+            f"coordinates are in {_ANGLES[unit]} ({where}): they are no lengths; "
+            "set = { coordinate_units = 1 } says that they are"
+        )
     if len(np.unique(units[units != 0])) > 1:
         notes.append(f"traces contradict each other in their coordinate units: {sorted({int(u) for u in units})}")
-    system = system_of(file)
+    system = system_of(file, prefix)
     if system not in (0, 1, 2):
         notes.append(f"measurement system at bytes 3255-3256 is unknown: {options.length_unit or 'm'} taken")
     elif options.length_unit and system and (system == 2) != (options.length_unit != "m"):
@@ -69,10 +80,12 @@ def _on_units(file: SegyFile, places: Places, options: ReadOptions) -> list[str]
 
 def _on_scalars(file: SegyFile, places: Places, options: ReadOptions) -> list[str]:
     notes = []
-    if options.delay_ms is None:
+    if options.delay_ms is None and "time_scalar" not in options.set:
         delay, scalar = words_or_zero(places, ("delay", "time_scalar"), lambda fields: file.columns(fields, 0, 1), 1)
         notes += odd_scalar(delay, scalar)
     for name, (where, scaled) in _SCALED.items():
+        if name in options.set:
+            continue
         scalars, *values = _some(file, places, (name, *scaled))
         if not any(column.any() for column in values):
             continue
@@ -80,7 +93,7 @@ def _on_scalars(file: SegyFile, places: Places, options: ReadOptions) -> list[st
         if odd:
             notes.append(
                 f"{name} is {', '.join(map(str, odd[:3]))} (bytes {where}), none of the standard's powers of ten: it "
-                "is applied as it stands; check the positions"
+                f"is applied as it stands; set = {{ {name} = N }} takes another for all"
             )
     return notes
 

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import attrs
 
 from seisproc_core.data.survey import LENGTH_FACTOR
+from seisproc_core.data.words import canonical
 from seisproc_core.errors import ParameterError
-from seisproc_segy.headermap import HeaderMap, Places, checked_places, header_map
+from seisproc_segy.headermap import MADE, HeaderMap, Places, checked_places, header_map
 from seisproc_segy.samples import SAMPLE_BYTES
 
 _REVISIONS = {("0", "0"), ("1", "0"), ("2", "0"), ("2", "1")}
@@ -46,6 +47,20 @@ def _revision(value: Any) -> tuple[int, int]:
     return int(major), int(minor or 0)
 
 
+def _values(value: Any) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a table like { coordinate_scalar = -100 }")
+    values = {}
+    for given, number in value.items():
+        name = canonical(str(given))
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) < 2.0**63:
+            raise ValueError(f"has {given} = {number!r}; give a number")
+        if name in MADE:
+            raise ValueError(f"may not set '{name}', a word that seisproc makes itself")
+        values[name] = number
+    return values
+
+
 @attrs.frozen(kw_only=True)
 class ReadOptions:
     """How to read, where detection is to be overruled.
@@ -64,6 +79,8 @@ class ReadOptions:
         Where header words lie: a preset, ``layout`` for the map that the file states, a TOML file, or a table.
     words
         Header words beside those of the map, or elsewhere than it says: name -> (first byte, type).
+    set
+        Header words that have one value in all traces, whatever the headers say: scalars, unit words.
     nan
         What to do with samples that are NaN or infinite: ``error``, ``zero`` the samples or ``kill`` the traces.
     length_unit
@@ -83,6 +100,7 @@ class ReadOptions:
     lenient: bool = False
     header_map: HeaderMap = attrs.field(factory=HeaderMap)
     words: Places = attrs.field(factory=dict)
+    set: Mapping[str, float] = attrs.field(factory=dict)
     nan: str = "error"
     length_unit: str | None = None
 
@@ -143,6 +161,7 @@ _READ = _COMMON | {
     "lengths": _one_of("same", "pad"),
     "delays": _one_of("same", "pad"),
     "header_map": header_map,
+    "set": _values,
     "lenient": _flag,
     "nan": _one_of("error", "zero", "kill"),
     "length_unit": _one_of(*LENGTH_FACTOR),

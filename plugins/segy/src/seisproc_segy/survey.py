@@ -20,7 +20,7 @@ from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, TRACE_ID
 from seisproc_core.errors import Cancelled, DataError, StorageError
 from seisproc_segy.axis import Axis, common_axis
 from seisproc_segy.fields import column_dtype
-from seisproc_segy.headermap import HeaderMap, check_same_maps, places_of, words_or_zero
+from seisproc_segy.headermap import HeaderMap, check_given, check_same_maps, given_dtype, places_of, words_or_zero
 from seisproc_segy.notes import notes_on, system_of
 from seisproc_segy.options import ReadOptions
 from seisproc_segy.samples import all_finite
@@ -77,8 +77,11 @@ class SegySurvey:
             maps = [places_of(file, options.header_map, options.words) for file in self._files]
             check_same_maps(self._files, maps)
             self._places = maps[0]
+            check_given(options.set, self._places)
             self._dtypes = {name: column_dtype(type_) for name, (_, type_) in self._places.items()} | _OWN
+            self._dtypes |= {name: given_dtype(name, self._places) for name in options.set}
             self._axis = self._make_axis()
+            self._prefix = first.prefix()
             self.info = self._describe()
         # Declared for all formats but float32, though few samples need it: its absence tells a sink of changed samples.
         self.raw_sample_bytes = 0 if first.format == 5 else self._axis.count * first.sample_bytes
@@ -88,7 +91,8 @@ class SegySurvey:
 
     def _words(self, names: Sequence[str], file: SegyFile, start: int, stop: int) -> list[np.ndarray]:
         """Header words of some traces of a file; zeros for words that the header map leaves out."""
-        return words_or_zero(self._places, names, lambda fields: file.columns(fields, start, stop), stop - start)
+        given = self._options.set
+        return words_or_zero(self._places, names, lambda fields: file.columns(fields, start, stop), stop - start, given)
 
     def _make_axis(self) -> Axis:
         """The time axis of all traces: the first file's, or the common one that the options ask for."""
@@ -115,9 +119,9 @@ class SegySurvey:
 
     def _describe(self) -> SurveyInfo:
         first = self._files[0]
-        prefix = first.prefix()
+        prefix = self._prefix
         suffix = first.suffix() if len(self._files) == 1 and first.trailing_bytes <= _LARGEST_SUFFIX else b""
-        unit: LengthUnit = self._options.length_unit or ("ft" if system_of(first) == 2 else "m")  # type: ignore[assignment]
+        unit: LengthUnit = self._options.length_unit or ("ft" if system_of(first, prefix) == 2 else "m")  # type: ignore[assignment]
         file = {
             "kind": first.kind,
             "endian": first.endian,
@@ -144,7 +148,7 @@ class SegySurvey:
             if self._options.interval_us is None or not finding.startswith("sample interval is 0")
         ]
         with translated(self._backend, f"reading {self._files[0].path}"):
-            notes += notes_on(self._files[0], self._places, self._options)
+            notes += notes_on(self._files[0], self._prefix, self._places, self._options)
         if self._files[0].trailing_bytes > _LARGEST_SUFFIX:
             notes.append(f"{self._files[0].trailing_bytes} bytes behind the last trace are not kept")
         if self._options.delay_ms is not None:
@@ -189,7 +193,7 @@ class SegySurvey:
         if name in (LIVE_FIRST, LIVE_END, DEAD):
             return self._own(name)
         with translated(self._backend, f"reading header word {name}"):
-            parts = [file.columns([self._places[name]], 0, file.traces)[0] for file in self._files]
+            parts = [self._words([name], file, 0, file.traces)[0] for file in self._files]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _own(self, name: str) -> np.ndarray:
@@ -247,7 +251,11 @@ class SegySurvey:
         """Words of headers in memory."""
         endian = self._files[0].endian
         return words_or_zero(
-            self._places, names, lambda fields: self._backend.decode_columns(raw, fields, endian), len(raw)
+            self._places,
+            names,
+            lambda fields: self._backend.decode_columns(raw, fields, endian),
+            len(raw),
+            self._options.set,
         )
 
     def _raw_samples(self, runs: list[tuple[int, SegyFile, int, int]], raw: np.ndarray) -> np.ndarray:
@@ -293,10 +301,7 @@ class SegySurvey:
         }  # fmt: skip
 
         def load(name: str) -> np.ndarray:
-            if name in columns:
-                return columns[name]
-            column: np.ndarray = self._backend.decode_columns(raw, [self._places[name]], self._files[0].endian)[0]
-            return column
+            return columns[name] if name in columns else self._decoded(raw, [name])[0]
 
         headers = Headers(LazyColumns(self._dtypes, load), len(rows), length_factor=self._length_factor, raw=raw)
         return Gather(headers=headers, sampling=self.sampling, traces=traces, raw_samples=raw_samples)

@@ -18,6 +18,7 @@ Columns = Callable[["SegyFile", int, int], Sequence[np.ndarray]]
 # Value -> how many traces have it, and where the first of them is.
 Groups = dict[float, tuple[int, str]]
 _MOST_GROUPS = 6
+_LONGEST = 1 << 28  # samples of a trace: 1 GiB as float32
 _TERMS = {
     "interval_us": "sample interval", "samples": "number of samples", "kind": "kind", "endian": "byte order",
     "format": "sample format", "header_bytes": "trace header length",
@@ -54,6 +55,11 @@ def check_same(files: Sequence[SegyFile], *, any_length: bool = False) -> None:
     for file in files:
         if file.traces == 0:
             raise DataError(f"{file.path} holds no trace; leave it out")
+        if file.samples > _LONGEST:
+            raise DataError(
+                f"{file.path}: traces of {file.samples} samples, {file.samples >> 28} GiB each, are not read; the "
+                "count may be wrong: samples = N reads with another"
+            )
         if not file.interval_s > 0:
             raise DataError(f"{file.path}: the sample interval is 0 in all headers; give it with interval_us = ...")
     for what, unit, option in (

@@ -57,11 +57,13 @@ _OPTION = re.compile(
     r"field_record|lengths|delays|header_map)"
     r"\s?=(?:\s?(?:\"(\w+)\"|(N|\d+)\b|[Tt]rue|\.\.\.))?"
 )
+_SET = re.compile(r"\bset = \{ (\w+) = (\w+) \}")
 _PARAMETER = re.compile(r"^seg[y2]: parameter '(\w+)'")
 
 
 def as_typed(message: str) -> str:
     """A message about options of the file format, in the terms of the command line."""
+    message = _SET.sub(r"--set \1=\2", message)
     message = _PARAMETER.sub(lambda found: "--word" if found[1] == "words" else _dashed(found[1]), message)
     return _OPTION.sub(lambda found: " ".join(filter(None, (_dashed(found[1]), found[2] or found[3]))), message)
 
@@ -89,6 +91,8 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     options = {name: value for name, value in values.items() if value is not None and value is not False}
     if places := options.pop("places", ()):
         options["words"] = dict(_place(text) for text in places)
+    if fixed := options.pop("fixed", ()):
+        options["set"] = dict(_value(text) for text in fixed)
     if str(options.get("header_map", "")).lower().endswith(".toml"):  # workers may run elsewhere
         options["header_map"] = os.path.abspath(options["header_map"])
     return options
@@ -101,6 +105,15 @@ def _place(text: str) -> tuple[str, list[Any]]:
     if not (name and equals and colon and byte.isdigit() and type_):
         raise UsageError(f"--word {text}: write name=byte:type, e.g. polarity=233:i2")
     return name, [int(byte), type_]
+
+
+def _value(text: str) -> tuple[str, float]:
+    """``coordinate_scalar=-100`` as name and number."""
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), int(value) if re.fullmatch(r"\s*[+-]?\d+\s*", value) else float(value)
+    except ValueError:
+        raise UsageError(f"--set {text}: write word=value, e.g. coordinate_scalar=-100") from None
 
 
 @attrs.frozen(kw_only=True)

@@ -18,6 +18,8 @@ from seisproc_terminal.options import How, given, job_options, json_option, read
 @click.option("--compute", "computed", multiple=True, metavar="WORD=EXPRESSION",
               help="Compute a header word from others, as the step header_math does. May be repeated.")  # fmt: skip
 @reading_options
+@click.option("--set", "fixed", multiple=True, metavar="WORD=VALUE",
+              help="One value of a word for all traces, where headers are wrong. May be repeated.")  # fmt: skip
 @click.option("--delays", type=click.Choice(["same", "pad"]),
               help="Traces that start at different times: refuse them, or pad them.  [default: same]")  # fmt: skip
 @click.option("--delay-ms", type=float, help="Time of the first sample in ms, whatever the file says.")
@@ -58,6 +60,7 @@ def command(
       seisproc import 10*.dat line.seis --field-record file_name
       seisproc import cube.sgy cube.seis --header-map petrel-3d
       seisproc import field.sgy line.seis --lengths pad --delays pad
+      seisproc import field.sgy line.seis --set coordinate_scalar=-100
     """
     from seisproc_core.transfers import import_flow
     from seisproc_terminal.jobs import carry_out
