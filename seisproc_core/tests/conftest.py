@@ -13,6 +13,8 @@ from hypothesis import settings
 
 from seisproc_core import plugins
 
+sys.path.insert(0, str(Path(__file__).parent))  # for modules that other processes import too
+
 settings.register_profile("thorough", deadline=None, max_examples=20_000)  # pytest --hypothesis-profile=thorough
 
 

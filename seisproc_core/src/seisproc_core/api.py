@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
+    "Claims": "processing.claims",
     "Context": "processing.context",
     "Engine": "jobs.engine",
     "Flow": "processing.flow",

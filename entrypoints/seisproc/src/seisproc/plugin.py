@@ -1,4 +1,4 @@
-"""What the program itself adds to its plugins: the demo."""
+"""What the program itself adds to its plugins: the demo, and the template of a plugin."""
 
 from __future__ import annotations
 
@@ -13,5 +13,6 @@ def seisproc_commands() -> list[CommandSpec]:
             name="demo",
             impl="seisproc.demo_command:demo",
             help="Model a 2-D line (or take your files), import, process, stack, export and draw it.",
-        )
+        ),
+        CommandSpec(name="plugin", impl="seisproc.plugin_command:plugin", help="Write a plugin of your own."),
     ]

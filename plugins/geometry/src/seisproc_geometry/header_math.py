@@ -12,6 +12,7 @@ from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.scalars import with_scalar
 from seisproc_core.errors import ExpressionError, HeaderError
+from seisproc_core.processing.claims import Claims
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
@@ -19,7 +20,19 @@ from seisproc_core.processing.processor import Processor, processor
 Scalar = Literal[1, -10, -100, -1000, -10000]
 
 
-@processor("header_math", scope="trace", headers_only=True)
+@processor(
+    "header_math",
+    scope="trace",
+    headers_only=True,
+    claims=Claims(
+        examples=(
+            {"compute": ["cdp_x = (source_x + receiver_x) / 2", "cdp = round(cdp_x / 12.5)"], "coordinate_scalar": -10},
+            {"compute": ["receiver_elevation = receiver_elevation + 0.5"], "elevation_scalar": -10},
+            {"compute": ["cdp = cdp + 1000"], "where": "abs(offset) < 50"},
+        ),
+        linear=True,
+    ),
+)
 class HeaderMath(Processor):
     """Compute header words from header words: assignments one after the other, each seeing those before it.
 

@@ -14,6 +14,7 @@ from seisproc_core.data.scalars import with_scalar
 from seisproc_core.data.tables import Table
 from seisproc_core.data.words import WORDS, canonical
 from seisproc_core.errors import HeaderError
+from seisproc_core.processing.claims import Claims
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
@@ -25,7 +26,33 @@ from seisproc_geometry.units import LengthUnit, in_si, metres
 _TYPES = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "f4", "f8")
 
 
-@processor("join", scope="trace", headers_only=True)
+@processor(
+    "join",
+    scope="trace",
+    headers_only=True,
+    claims=Claims(
+        examples=(
+            {
+                "table": {"FFID": [100, 101], "CHAN": [2, 4], "X": [1010.5, 1020.5], "ELEV": [91.5, 92.5]},
+                "on": {"field_record": "FFID"},
+                "words": {"source_x": "X", "source_elevation": "ELEV"},
+                "coordinate_scalar": -10,
+                "elevation_scalar": -10,
+                "unmatched": "keep",
+            },
+            {
+                "table": {"CHAN": [1, 2, 4], "DEPTH": [3, 5, 4]},
+                "on": {"channel": "CHAN"},
+                "words": {"hole_depth": "DEPTH:f4"},
+                "unmatched": "keep",
+                "fill": {"hole_depth": 0},
+                "length_unit": "ft",
+            },
+        ),
+        inert={"file": "the table in a file; it is read while planning"},
+        linear=True,
+    ),
+)
 class Join(Processor):
     """Take header words from a table (CSV or Parquet), matched on other header words; nothing is guessed.
 

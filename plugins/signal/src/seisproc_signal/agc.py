@@ -12,6 +12,7 @@ from seisproc_core.errors import Cancelled
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.windows import nearest_sample
 
 ROWS = 64  # traces between two looks at the cancel flag: milliseconds, and work arrays that stay in cache
@@ -20,7 +21,7 @@ TRIANGLE = "triangle"  # two running means: fast enough without a compiled form
 GAUSSIAN_CUT = 3.8090232  # the Gaussian has fallen to 5e-7 at half a window
 
 
-@processor("agc", scope="trace", kernels=("agc", "agc_gaussian"))
+@processor("agc", scope="trace", kernels=("agc", "agc_gaussian"), claims=claims.AGC)
 class Agc(Processor):
     """Automatic gain control: divide every sample by the amplitude around it.
 

@@ -11,6 +11,7 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.filtering import TAIL, Transfer, fft_length, filter_traces
 
 
@@ -39,7 +40,7 @@ class _ZeroPhase(Processor):
             raise self.bad(name, f"must be below the Nyquist frequency of {nyquist:g} Hz, not {frequency_hz:g} Hz")
 
 
-@processor("bandpass", scope="trace")
+@processor("bandpass", scope="trace", claims=claims.BANDPASS)
 class Bandpass(_ZeroPhase):
     """Zero-phase Butterworth band-pass, low-pass or high-pass.
 
@@ -80,7 +81,7 @@ class Bandpass(_ZeroPhase):
         return gain
 
 
-@processor("trapezoid", scope="trace")
+@processor("trapezoid", scope="trace", claims=claims.TRAPEZOID)
 class Trapezoid(_ZeroPhase):
     """Zero-phase filter through given amplitudes at given frequencies, with sin^2 slopes between them.
 
@@ -124,7 +125,7 @@ class Trapezoid(_ZeroPhase):
         return _su_transfer(self.corners_hz, self.amplitudes, self.su_length, interval_s)
 
 
-@processor("notch", scope="trace")
+@processor("notch", scope="trace", claims=claims.NOTCH)
 class Notch(_ZeroPhase):
     """Zero-phase notch: remove narrow bands, as of power lines.
 

@@ -11,10 +11,11 @@ from seisproc_core.data.headers import Headers
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.windows import with_live_words
 
 
-@processor("combine", scope="gather")
+@processor("combine", scope="gather", claims=claims.COMBINE)
 class Combine(Processor):
     """Make one trace of each gather: vertical stack of repeated shots, opposite-polarity pairs, sub-arrays.
 

@@ -11,6 +11,7 @@ from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.windows import guided_window, whole_samples, with_live_words
 
 KERNELS = ("autocorrelate", "levinson", "convolve")
@@ -97,7 +98,7 @@ class _PredictionError(Processor):
         return lags
 
 
-@processor("decon", scope="trace", kernels=KERNELS)
+@processor("decon", scope="trace", kernels=KERNELS, claims=claims.DECON)
 class Decon(_PredictionError):
     """Spiking and predictive deconvolution: subtract from every trace what its own past predicts.
 
@@ -122,7 +123,7 @@ class Decon(_PredictionError):
     """
 
 
-@processor("decon_ensemble", scope="gather", kernels=KERNELS)
+@processor("decon_ensemble", scope="gather", kernels=KERNELS, claims=claims.DECON_ENSEMBLE)
 class DeconEnsemble(_PredictionError):
     """Spiking and predictive deconvolution with operators shared between the traces of a gather.
 
@@ -168,8 +169,8 @@ class DeconEnsemble(_PredictionError):
             source = row - k if self.mode == "su" else row + k - len(self.mix) // 2
             inside = (source >= starts[gather]) & (source < starts[gather + 1])
             taken = np.where(inside, source, 0)
-            mixed += (w * inside)[:, None] * lags[taken]
-            weight += w * inside * alive[taken]
+            mixed += w * np.where(inside[:, None], lags[taken], 0)  # never 0 * NaN of another gather
+            weight += w * np.where(inside, alive[taken], 0)
         if self.mode == "su":
             weight[:] = len(self.mix)
         return mixed / np.where(weight > 0, weight, 1)[:, None]

@@ -15,6 +15,7 @@ from seisproc_core.data.words import DEAD
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.windows import with_live_words
 
 KILLED = 4  # the reason "killed by a step" in the header dictionary
@@ -97,7 +98,7 @@ def matching(headers: Headers, where: Mapping[str, tuple[float, ...]], absolute:
     return chosen
 
 
-@processor("kill", scope="trace")
+@processor("kill", scope="trace", claims=claims.KILL)
 class Kill(_Chosen):
     """Kill the traces whose header words lie in ranges: samples become 0, the trace is flagged dead and keeps its row.
 
@@ -130,7 +131,7 @@ class Kill(_Chosen):
         return flagged.with_live_window(first, np.where(killed, first, end))
 
 
-@processor("reverse", scope="trace")
+@processor("reverse", scope="trace", claims=claims.REVERSE)
 class Reverse(_Chosen):
     """Reverse the polarity of the traces whose header words lie in ranges: y = -x.
 
@@ -146,7 +147,7 @@ class Reverse(_Chosen):
         return batch.with_traces(out)
 
 
-@processor("select", scope="trace", headers_only=True)
+@processor("select", scope="trace", headers_only=True, claims=claims.SELECT)
 class Select(_Chosen):
     """Keep the traces for which an expression over header words holds, and drop the rows of all others.
 

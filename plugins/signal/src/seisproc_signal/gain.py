@@ -11,12 +11,13 @@ from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.windows import Curves, key_of, key_problem, source_times
 
 KEYS = ("cdp", "field_record", "inline", "crossline")
 
 
-@processor("gain", scope="trace")
+@processor("gain", scope="trace", claims=claims.GAIN)
 class Gain(Processor):
     """Gain by a formula, the same for all traces: constant, time power, exponential, amplitude power, clip.
 
@@ -82,7 +83,7 @@ class Gain(Processor):
         return factor.astype(np.float32)
 
 
-@processor("trace_balance", scope="trace")
+@processor("trace_balance", scope="trace", claims=claims.TRACE_BALANCE)
 class TraceBalance(Processor):
     """Bring every trace to the same level, or to zero mean, from its live samples.
 
@@ -122,7 +123,7 @@ class TraceBalance(Processor):
         return batch.with_traces(out)
 
 
-@processor("spreading", scope="trace")
+@processor("spreading", scope="trace", claims=claims.SPREADING)
 class Spreading(Processor):
     """Compensate spherical divergence: y(t) = x(t) t (v(t) / v0)^2.
 

@@ -14,6 +14,7 @@ from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.banded import OUTPUTS, Banded, Block, dense_block
 from seisproc_signal.windows import key_problem, source_times
 
@@ -22,7 +23,7 @@ FADE = 0.8  # of Nyquist; from there on the correction fades to none
 MAX_BYTES = 1 << 29
 
 
-@processor("inverse_q", scope="trace")
+@processor("inverse_q", scope="trace", claims=claims.INVERSE_Q)
 class InverseQ(Processor):
     """Inverse Q filter: compensate dispersion, absorption, or both along travel time.
 

@@ -14,12 +14,12 @@ from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal import wavelets, wiener
+from seisproc_signal import claims, wavelets, wiener
 from seisproc_signal.filtering import Transfer, design_length, filter_traces, fir_transfer, response_transfer
 from seisproc_signal.windows import guided_window, nearest_sample, whole_samples
 
 
-@processor("shape", scope="trace")
+@processor("shape", scope="trace", claims=claims.SHAPE)
 class Shape(Processor):
     """Wiener shaping: one filter for all traces that turns a given wavelet into a desired one.
 
@@ -61,7 +61,7 @@ def shaping(design: Shape, n_samples: int, sampling: Sampling) -> Transfer:
     return fir_transfer(kernel, first, n_samples)
 
 
-@processor("match", scope="trace", kernels=("autocorrelate", "levinson", "convolve"))
+@processor("match", scope="trace", kernels=("autocorrelate", "levinson", "convolve"), claims=claims.MATCH)
 class Match(Processor):
     """Wiener matching, trace by trace: filter each trace so that its design window becomes a given wavelet.
 
@@ -130,7 +130,7 @@ class Match(Processor):
         return cross
 
 
-@processor("designature", scope="trace")
+@processor("designature", scope="trace", claims=claims.DESIGNATURE)
 class Designature(Processor):
     """Remove a known source signature: spectral division with a noise level, towards zero or minimum phase.
 

@@ -12,12 +12,13 @@ from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.windows import Curves, key_of, key_problem, nearest_sample, scale_samples, with_live_words
 
 KEYS = ("cdp", "field_record", "source_station", "inline", "crossline")
 
 
-@processor("mute", scope="trace")
+@processor("mute", scope="trace", claims=claims.MUTE)
 class Mute(Processor):
     """Top or bottom mute along a curve of time over offset.
 
@@ -86,7 +87,7 @@ class Mute(Processor):
         return curves.own_point(at) / 1000
 
 
-@processor("surgical_mute", scope="trace")
+@processor("surgical_mute", scope="trace", claims=claims.SURGICAL_MUTE)
 class SurgicalMute(Processor):
     """Zero a zone of constant or offset-dependent width along a line or hyperbola: ground roll, air wave, a multiple.
 

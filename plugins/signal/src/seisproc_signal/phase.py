@@ -14,12 +14,12 @@ from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal import wavelets
+from seisproc_signal import claims, wavelets
 from seisproc_signal.filtering import ROWS, Transfer, design_length, filter_traces, fir_transfer, response_transfer
 from seisproc_signal.windows import guided_window, whole_samples
 
 
-@processor("phase_rotate", scope="trace")
+@processor("phase_rotate", scope="trace", claims=claims.PHASE_ROTATE)
 class PhaseRotate(Processor):
     """Rotate the phase of all frequencies by a constant angle.
 
@@ -35,7 +35,7 @@ class PhaseRotate(Processor):
     Oldenburg, Automatic phase correction of common-midpoint stacked data, Geophysics 52 (1987), 51-59.
     """
 
-    angle_deg: float = param(help="Angle added to the phase.", unit="degree", minimum=-360, maximum=360)
+    angle_deg: float = param(help="Angle added to the phase.", unit="degrees", minimum=-360, maximum=360)
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         out = context.empty(batch.traces.shape)
@@ -55,7 +55,7 @@ def rotation(angle_deg: float, n_samples: int) -> Transfer:
     return fir_transfer(kernel, -n_samples + 1, n_samples)
 
 
-@processor("phase_convert", scope="trace", kernels=("autocorrelate",))
+@processor("phase_convert", scope="trace", kernels=("autocorrelate",), claims=claims.PHASE_CONVERT)
 class PhaseConvert(Processor):
     """Convert minimum phase to zero phase, or zero to minimum; amplitude spectra stay.
 

@@ -13,6 +13,7 @@ from seisproc_core.data.sampling import Sampling
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.banded import Banded
 
 LOBES = 32  # zero crossings of the sinc on each side
@@ -21,7 +22,7 @@ SU_TAPS, SU_PHASES, SU_BAND = 8, 512, 0.617
 MAX_SAMPLES = 1 << 20
 
 
-@processor("resample", scope="trace")
+@processor("resample", scope="trace", claims=claims.RESAMPLE)
 class Resample(Processor):
     """Resample traces to another interval, start time or number of samples; events keep their absolute times.
 

@@ -14,6 +14,7 @@ from seisproc_core.data.words import DEAD
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.edit import KILLED
 from seisproc_signal.windows import with_live_words
 
@@ -41,7 +42,7 @@ class Measures:
     frequency_hz: np.ndarray
 
 
-@processor("edit_rules", scope="gather")
+@processor("edit_rules", scope="gather", claims=claims.EDIT_RULES)
 class EditRules(Processor):
     """Find bad traces by rules on their live samples; flag them first, kill them on demand.
 

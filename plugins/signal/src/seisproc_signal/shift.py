@@ -9,13 +9,14 @@ from seisproc_core.data.words import canonical, word
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.resample import SU_TAPS, least_squares_sinc
 from seisproc_signal.windows import with_live_words
 
 BEFORE = SU_TAPS // 2 - 1  # taps before the sample an operator belongs to
 
 
-@processor("shift", scope="trace", kernels=("convolve",))
+@processor("shift", scope="trace", kernels=("convolve",), claims=claims.SHIFT)
 class Shift(Processor):
     """Shift traces in time by a constant, by header words, or both: y(t) = x(t - s), positive s is later.
 

@@ -11,10 +11,11 @@ from seisproc_core.data.sampling import Sampling
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.windows import scale_samples, whole_samples
 
 
-@processor("taper", scope="trace")
+@processor("taper", scope="trace", claims=claims.TAPER)
 class Taper(Processor):
     """Taper the ends of the live window: weights rise from 0 at the first live sample to 1, and fall to 0 at the last.
 

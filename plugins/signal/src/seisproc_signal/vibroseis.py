@@ -13,12 +13,12 @@ from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal import wavelets
+from seisproc_signal import claims, wavelets
 from seisproc_signal.filtering import Transfer, fft_length, filter_traces
 from seisproc_signal.windows import whole_samples
 
 
-@processor("vibroseis_correlate", scope="trace")
+@processor("vibroseis_correlate", scope="trace", claims=claims.VIBROSEIS_CORRELATE)
 class VibroseisCorrelate(Processor):
     """Correlate vibroseis records with their sweep.
 

@@ -9,12 +9,13 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 from seisproc_signal.agc import window_sums
 from seisproc_signal.filtering import ROWS, fft_length
 from seisproc_signal.windows import whole_samples
 
 
-@processor("whiten", scope="trace")
+@processor("whiten", scope="trace", claims=claims.WHITEN)
 class Whiten(Processor):
     """Spectral whitening: split each trace into frequency bands, bring all bands to the same rms, add them up.
 

@@ -15,12 +15,13 @@ from seisproc_core.errors import UsageError
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_velocity import claims
 from seisproc_velocity.fields import KEYS, Field, Lateral, Outside, field_of, functions_at, slowness_squared
 from seisproc_velocity.moveout import Moveout
 from seisproc_velocity.sinc import Interpolation, operators
 
 
-@processor("nmo", scope="trace", kernels=("nmo",))
+@processor("nmo", scope="trace", kernels=("nmo",), claims=claims.NMO)
 class Nmo(Processor):
     """Flatten reflections: normal moveout correction with a stretch mute, or its inverse.
 

@@ -11,12 +11,13 @@ from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_velocity import claims
 from seisproc_velocity.stack import Stack
 
 CLASS = "partial_class"  # header word: number of the class, from 1
 
 
-@processor("partial_stack", scope="gather", kernels=("stack",))
+@processor("partial_stack", scope="gather", kernels=("stack",), claims=claims.PARTIAL_STACK)
 class PartialStack(Processor):
     """Stack the traces of each gather class by class: near, mid and far offsets, or classes of any header word.
 

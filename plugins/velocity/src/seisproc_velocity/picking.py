@@ -13,6 +13,7 @@ from seisproc_core.errors import UsageError
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_velocity import claims
 from seisproc_velocity.fields import KEYS, field_of, functions_at
 from seisproc_velocity.velan import VELOCITY
 
@@ -132,7 +133,7 @@ def _refined(column: np.ndarray, velocities: np.ndarray, row: int) -> float:
     return float(velocities[row] + shift * step)
 
 
-@processor("velocity_pick", scope="gather")
+@processor("velocity_pick", scope="gather", claims=claims.VELOCITY_PICK)
 class VelocityPick(Processor):
     """Pick velocity functions from panels of semblance, one trace of rms velocities (m/s) per gather.
 
@@ -192,7 +193,8 @@ class VelocityPick(Processor):
 
     def _allowed(self, gather: Gather, times: np.ndarray) -> np.ndarray:
         """The spectrum, minus infinity where the guide forbids a velocity."""
-        spectrum = gather.traces.astype(np.float64)
+        first, end = gather.live_window
+        spectrum = np.where((end > first)[:, None], gather.traces, 0.0).astype(np.float64)
         if self.guide is None:
             return spectrum
         rows, row = functions_at(field_of(self.guide), times, gather.headers.take(slice(0, 1)))

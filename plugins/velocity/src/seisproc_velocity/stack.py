@@ -14,13 +14,14 @@ from seisproc_core.errors import Cancelled
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_velocity import claims
 from seisproc_velocity.windows import live_samples
 
 BLOCK = 256  # traces summed at once
 MEDIAN_BLOCK = 1 << 19  # samples ranked at once: tens of milliseconds between looks at the flag
 
 
-@processor("stack", scope="gather", kernels=("stack",))
+@processor("stack", scope="gather", kernels=("stack",), claims=claims.STACK)
 class Stack(Processor):
     """Stack every gather into one trace.
 

@@ -13,6 +13,7 @@ from seisproc_core.data.sampling import Sampling
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_velocity import claims
 from seisproc_velocity.moveout import Moveout
 from seisproc_velocity.semblance import Measure, trial
 from seisproc_velocity.sinc import operators
@@ -61,7 +62,7 @@ class _Panels(Processor):
         return Layout(headers=headers, sampling=sampling, gather_starts=starts)
 
 
-@processor("semblance", scope="gather", kernels=("semblance",))
+@processor("semblance", scope="gather", kernels=("semblance",), claims=claims.SEMBLANCE)
 class Semblance(_Panels):
     """Velocity spectra: how coherent each gather is along hyperbolas of trial velocities.
 
@@ -117,7 +118,7 @@ class Semblance(_Panels):
         )
 
 
-@processor("velocity_stacks", scope="gather", kernels=("nmo", "stack"))
+@processor("velocity_stacks", scope="gather", kernels=("nmo", "stack"), claims=claims.VELOCITY_STACKS)
 class VelocityStacks(_Panels):
     """Constant-velocity stacks: every gather stacked after NMO with each of many velocities.
 

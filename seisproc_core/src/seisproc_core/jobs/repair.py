@@ -150,7 +150,7 @@ def _record(target: Path, damage: Damage) -> dict[str, Any]:
 def _plan(target: Path, record: Mapping[str, Any], known: Registry) -> tuple[Flow, Plan]:
     """The plan that made the output, made again; `Damaged` where it does not come out the same."""
     try:
-        flow = _as_run(Flow.from_json(record["flow"]), record["steps"])
+        flow = as_run(Flow.from_json(record["flow"]), record["steps"])
         survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
         plan = plan_flow(flow, known, survey)
         for made, found in zip(record["inputs"], plan.inputs, strict=True):
@@ -168,7 +168,7 @@ def _plan(target: Path, record: Mapping[str, Any], known: Registry) -> tuple[Flo
     return flow, plan
 
 
-def _as_run(flow: Flow, stages: list[list[dict[str, Any]]]) -> Flow:
+def as_run(flow: Flow, stages: list[list[dict[str, Any]]]) -> Flow:
     """The flow with the parameters its steps ran with: the files these came from may have changed since."""
     ran = iter([step for stage in stages for step in stage])
     steps = []

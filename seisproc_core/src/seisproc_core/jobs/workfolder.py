@@ -221,6 +221,14 @@ def sweep(target: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def sealed_root(target: Path) -> str | None:
+    """Hash over all files of a sealed folder output but its provenance, or None."""
+    try:
+        return str(_read_json(target / MANIFEST)["root"])
+    except (OSError, KeyError, Damaged):
+        return None
+
+
 def sealed_fingerprint(target: Path) -> str | None:
     """Fingerprint of a sealed folder output, or None."""
     try:

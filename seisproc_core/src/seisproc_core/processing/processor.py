@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self, TypeVar, cast, dataclass_transform
 
 import attrs
+import numpy as np
 
 from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.errors import ParameterError
+from seisproc_core.processing.claims import Claims
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 
@@ -35,6 +37,8 @@ class Processor:
         Raised whenever results change; part of a job's fingerprint.
     headers_only
         It changes header words or drops traces, and no sample: the original file's samples stay what they were.
+    claims
+        Examples, and what it says of itself; the conformance suite checks it.
     """
 
     id: ClassVar[str] = ""
@@ -42,6 +46,7 @@ class Processor:
     kernels: ClassVar[tuple[str, ...]] = ()
     version: ClassVar[int] = 1
     headers_only: ClassVar[bool] = False
+    claims: ClassVar[Claims] = Claims()
 
     def resolve(self, layout: Layout) -> Processor:
         """The step with everything filled in that depends on all headers, or on files: called once, while planning.
@@ -82,6 +87,23 @@ class Processor:
         """Process one gather."""
         raise NotImplementedError(f"processor '{self.id}' has neither apply nor apply_gather")
 
+    def adjoint(self, traces: np.ndarray, layout: Layout, context: Context) -> np.ndarray:
+        """The adjoint of a linear `apply`: from samples of its output to samples of its input.
+
+        Parameters
+        ----------
+        traces
+            Of the output's shape, zero outside its live windows.
+        layout
+            That of the input.
+
+        Returns
+        -------
+        np.ndarray
+            float64 or float32, of the input's shape.
+        """
+        raise NotImplementedError(f"processor '{self.id}' has no adjoint")
+
     def bad(self, name: str, problem: str) -> ParameterError:
         """The error to raise from `check` about one parameter."""
         return ParameterError(self.id, name, problem)
@@ -89,7 +111,13 @@ class Processor:
 
 @dataclass_transform(field_specifiers=(param, attrs.field), kw_only_default=True, frozen_default=True)
 def processor(
-    id: str, *, scope: Scope, kernels: tuple[str, ...] = (), version: int = 1, headers_only: bool = False
+    id: str,
+    *,
+    scope: Scope,
+    kernels: tuple[str, ...] = (),
+    version: int = 1,
+    headers_only: bool = False,
+    claims: Claims | None = None,
 ) -> Callable[[T], T]:
     """Turn a class with `param` fields into a processor.
 
@@ -97,7 +125,7 @@ def processor(
     ----------
     id
         Name in flows: lower case letters, digits and ``_``.
-    scope, kernels, version, headers_only
+    scope, kernels, version, headers_only, claims
         See `Processor`.
     """
 
@@ -105,6 +133,7 @@ def processor(
         made: Any = attrs.frozen(kw_only=True)(cls)
         made.id, made.scope, made.kernels, made.version = id, scope, kernels, version
         made.headers_only = headers_only
+        made.claims = claims or Claims()
         return made  # type: ignore[no-any-return]
 
     return make

@@ -13,6 +13,7 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.fans import Fan, gain_of_slope
 from seisproc_denoise.multichannel.windows import Line, line_of, line_problem, live_traces, windows
 
@@ -20,7 +21,7 @@ SPACE_PAD = 8  # least number of empty positions behind a panel
 EDGE_FLOOR = 0.1  # of the mean gain: no component of a trace is amplified beyond that
 
 
-@processor("fk_filter", scope="gather")
+@processor("fk_filter", scope="gather", claims=claims.FK_FILTER)
 class FkFilter(Processor):
     """Pass or reject fans of apparent velocity or dip.
 
@@ -53,7 +54,9 @@ class FkFilter(Processor):
     side: Literal["both", "positive", "negative"] = param("both", help="Sign of the dips of a velocity fan.")
     dips_ms_per_m: tuple[float, ...] = param((), help="Edges of a fan of dips, or knots of `amplitudes`.", unit="ms/m")
     amplitudes: tuple[float, ...] = param((), help="Gain at each of the dips, in place of a fan.")
-    taper_percent: float = param(20.0, help="Width of the taper, in % of the edge's slope.", minimum=0, maximum=100)
+    taper_percent: float = param(
+        20.0, help="Width of the taper, in % of the edge's slope.", unit="%", minimum=0, maximum=100
+    )
     moveout_ms_per_m: float = param(0.0, help="Slope that is flattened before, restored after.", unit="ms/m")
     position: str = param("offset", help="Header word with the position along the line, m.")
     spacing_m: float | None = param(

@@ -12,6 +12,7 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.fans import Fan, gain_of_slope
 from seisproc_denoise.multichannel.windows import MAX_GAPS, OFF_GRID, live_traces
 
@@ -69,7 +70,7 @@ def _axis(values: np.ndarray, word: str, spacing_m: float | None) -> tuple[np.nd
     return index, spacing_m or step
 
 
-@processor("fkk_filter", scope="gather")
+@processor("fkk_filter", scope="gather", claims=claims.FKK_FILTER)
 class FkkFilter(Processor):
     """Pass or reject apparent velocities in three dimensions, optionally in a sector of azimuths.
 
@@ -91,7 +92,7 @@ class FkkFilter(Processor):
     max_m_per_s: float | None = param(None, help="Highest apparent velocity of the fan.", unit="m/s", above=0)
     azimuth_deg: float | None = param(None, help="Middle of a sector of azimuths; all when left out.", unit="degrees")
     azimuth_width_deg: float = param(60.0, help="Width of that sector.", unit="degrees", above=0, maximum=360)
-    taper_percent: float = param(20.0, help="Width of the tapers, in % of each edge.", minimum=0, maximum=100)
+    taper_percent: float = param(20.0, help="Width of the tapers, in % of each edge.", unit="%", minimum=0, maximum=100)
     x_position: str = param("receiver_x", help="Header word of the first axis, m, or numbers.")
     y_position: str = param("receiver_y", help="Header word of the second axis, m, or numbers.")
     x_spacing_m: float | None = param(

@@ -13,13 +13,14 @@ from seisproc_core.errors import Cancelled
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.fx_su import su_fx_decon
 from seisproc_denoise.multichannel.windows import Window, live_traces, windows
 
 BAND = 0.6  # of Nyquist: highest frequency predicted, unless one is given
 
 
-@processor("fx_decon", scope="gather", kernels=("fx_predict",))
+@processor("fx_decon", scope="gather", kernels=("fx_predict",), claims=claims.FX_DECON)
 class FxDecon(Processor):
     """f-x prediction ("f-x decon"): keep of each trace what its neighbours predict.
 
@@ -53,7 +54,9 @@ class FxDecon(Processor):
         None, help="Highest frequency predicted; 0.6 Nyquist if left out.", unit="Hz", above=0
     )
     outside: Literal["pass", "zero"] = param("pass", help="What becomes of all other frequencies.")
-    prewhitening_percent: float = param(0.1, help="Added to the diagonal of the equations.", minimum=1e-4, maximum=100)
+    prewhitening_percent: float = param(
+        0.1, help="Added to the diagonal of the equations.", unit="%", minimum=1e-4, maximum=100
+    )
     su_length: int | None = param(None, help="FFT length of a Seismic Unix run to reproduce.", minimum=2)
 
     def check(self, layout: Layout) -> None:

@@ -9,6 +9,7 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.fx_decon import cut, joined, prediction_filter
 from seisproc_denoise.multichannel.rows import Rows, filled, halved, revived
 from seisproc_denoise.multichannel.windows import Window, line_of, line_problem, live_traces, windows
@@ -162,6 +163,9 @@ def _best_predicted(spectra: np.ndarray, known: np.ndarray, filter_: np.ndarray)
     data = np.where(known[:, None], spectra, 0)
     right = -(normal[:, unknown] @ data.T[:, :, None])
     made = data.copy()
+    ill = ~np.isfinite(matrix).all(axis=(1, 2))  # NaN in a known trace stays in this gather, and stops nothing
+    matrix[ill] = np.eye(len(unknown))
+    right[ill] = np.nan
     made[unknown] = np.linalg.solve(matrix, right)[:, :, 0].T
     return made
 
@@ -179,7 +183,7 @@ def _linear(spectra: np.ndarray, known: np.ndarray) -> np.ndarray:
     return between
 
 
-@processor("fx_interpolate", scope="gather")
+@processor("fx_interpolate", scope="gather", claims=claims.FX_INTERPOLATE)
 class FxInterpolate(_Interpolation):
     """Halve the trace spacing: a new trace in the middle of every two, also where dips are aliased.
 
@@ -209,7 +213,7 @@ class FxInterpolate(_Interpolation):
         return finer, 2
 
 
-@processor("fx_fill", scope="gather")
+@processor("fx_fill", scope="gather", claims=claims.FX_FILL)
 class FxFill(_Interpolation):
     """Put traces where positions of a regular line have none, and restore dead ones.
 

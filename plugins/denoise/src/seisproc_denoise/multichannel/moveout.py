@@ -12,13 +12,14 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.windows import live_traces
 
 ROWS = 64  # traces between two looks at the cancel flag; their spectra stay in cache
 TAIL = 64  # samples that the interpolation may ring beyond the ends
 
 
-@processor("linear_moveout", scope="trace")
+@processor("linear_moveout", scope="trace", claims=claims.LINEAR_MOVEOUT)
 class LinearMoveout(Processor):
     """Shift every trace by its position times a slope: y(t) = x(t + p s), or back with ``inverse``.
 
@@ -95,7 +96,8 @@ def shifted(traces: np.ndarray, samples: np.ndarray) -> np.ndarray:
     """
     count = traces.shape[1]
     samples = np.clip(samples, -count - TAIL, count + TAIL)
-    length = fft.next_fast_len(count + TAIL + int(np.abs(samples).max(initial=0)), real=True)
+    # Long enough for any shift: with a length fit for this batch, the tails of a trace would depend on its company.
+    length = fft.next_fast_len(2 * (count + TAIL), real=True)
     phase = np.exp(2j * np.pi * np.multiply.outer(samples, fft.rfftfreq(length))).astype(np.complex64)
     moved = fft.irfft(fft.rfft(traces, length, axis=1, workers=1) * phase, length, axis=1, workers=1)
     made: np.ndarray = moved[:, :count]

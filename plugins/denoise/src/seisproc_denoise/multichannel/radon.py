@@ -205,7 +205,8 @@ def _projections(
 def _cached(arrays: tuple[bytes, ...], n_samples: int, interval_s: float, damping: float) -> np.ndarray:
     gs, curves, share, frequency = (np.frombuffer(array) for array in arrays)
     radon = Radon(gs, curves, n_samples, interval_s)
-    return np.concatenate([_projection(radon, share, frequency[b], damping) for b in radon.blocks(frequency)])
+    none = np.zeros((0, len(gs), len(gs)), np.complex64)  # a short trace may hold no frequency of the band
+    return np.concatenate([none, *(_projection(radon, share, frequency[b], damping) for b in radon.blocks(frequency))])
 
 
 def _projection(radon: Radon, share: np.ndarray, frequency: np.ndarray, damping: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.radon import Radon, moveout, project
 from seisproc_denoise.multichannel.windows import live_traces
 
@@ -91,7 +92,7 @@ def _curves(low: float, high: float, g: np.ndarray, high_hz: float, count: int |
     return np.linspace(low, high, count or max(2, min(needed, MAX_CURVES)))
 
 
-@processor("radon_demultiple", scope="gather")
+@processor("radon_demultiple", scope="gather", claims=claims.RADON_DEMULTIPLE)
 class RadonDemultiple(_RadonFilter):
     """Multiple attenuation: model what has more moveout than primaries, and subtract it.
 
@@ -160,7 +161,7 @@ class RadonDemultiple(_RadonFilter):
         return np.zeros_like(traces) if self.output == "multiples" else traces
 
 
-@processor("tau_p_filter", scope="gather")
+@processor("tau_p_filter", scope="gather", claims=claims.TAU_P_FILTER)
 class TauPFilter(_RadonFilter):
     """Pass or reject slopes in the tau-p domain (linear Radon transform), on irregular offsets too.
 
@@ -205,8 +206,9 @@ class TauPFilter(_RadonFilter):
     def moveouts(self, layout: Layout) -> np.ndarray:
         # Counted from the first trace of each gather: large coordinates would only add delay.
         position = np.asarray(layout.headers[self.position], np.float64)
-        first = np.minimum(layout.gather_starts[:-1], max(layout.n_traces - 1, 0))
-        away: np.ndarray = position - np.repeat(position[first], np.diff(layout.gather_starts))
+        full = np.diff(layout.gather_starts) > 0
+        first = position[layout.gather_starts[:-1][full]]
+        away: np.ndarray = position - np.repeat(first, np.diff(layout.gather_starts)[full])
         return away
 
     def split(self, layout: Layout, g: np.ndarray) -> _Split:

@@ -11,10 +11,11 @@ from seisproc_core.errors import Cancelled
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.windows import line_of, line_problem
 
 
-@processor("slant_median", scope="gather", kernels=("slant_stack",))
+@processor("slant_median", scope="gather", kernels=("slant_stack",), claims=claims.SLANT_MEDIAN)
 class SlantMedian(Processor):
     """Median (or mean) along the best local slope, kept or removed.
 

@@ -12,6 +12,7 @@ from seisproc_core.errors import Cancelled
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.singletrace import claims
 from seisproc_denoise.singletrace.bands import MEDIAN_OF_NOISE, SHAPES, Block, blocks
 
 SHORTEST = 16  # live samples; shorter traces are left as they are
@@ -19,7 +20,7 @@ SHORTEST = 16  # live samples; shorter traces are left as they are
 DECAY, FIRST = 2.01, 0.719
 
 
-@processor("emd_denoise", scope="trace", kernels=("emd_modes", "interval_shrink"))
+@processor("emd_denoise", scope="trace", kernels=("emd_modes", "interval_shrink"), claims=claims.EMD_DENOISE)
 class EmdDenoise(Processor):
     """Attenuate random noise by shrinking the intrinsic modes of each trace.
 

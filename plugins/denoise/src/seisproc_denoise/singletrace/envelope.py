@@ -10,13 +10,14 @@ from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.singletrace import claims
 from seisproc_denoise.singletrace.aperture import CLIP, HARD, MEDIAN, chunks, nearest_in_plane
 from seisproc_denoise.singletrace.bands import Block
 
 REMEDIES = {"hard": HARD, "soft": CLIP, "scaled": MEDIAN}
 
 
-@processor("mad_denoise", scope="gather", kernels=("aperture_reject",))
+@processor("mad_denoise", scope="gather", kernels=("aperture_reject",), claims=claims.MAD_DENOISE)
 class MadDenoise(Processor):
     """Attenuate what is far stronger than its surroundings in space and time (3-D median and MAD).
 

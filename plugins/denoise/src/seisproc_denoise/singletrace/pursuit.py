@@ -13,6 +13,7 @@ from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.singletrace import claims
 from seisproc_denoise.singletrace.bands import MEDIAN_OF_NOISE, Block, blocks
 
 ROWS = 16  # traces at a time: the correlations of all with all wavelets are held
@@ -21,7 +22,7 @@ REACH = 3.0  # where the Gaussian in a wavelet is cut, in its standard deviation
 NOTHING = 1e-4  # a wavelet keeps at least this part of its norm beside those found before, or adds nothing
 
 
-@processor("omp_denoise", scope="trace")
+@processor("omp_denoise", scope="trace", claims=claims.OMP_DENOISE)
 class OmpDenoise(Processor):
     """Keep of each trace what a few wavelets explain: orthogonal matching pursuit.
 

@@ -11,6 +11,7 @@ from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.singletrace import claims
 from seisproc_denoise.singletrace.aperture import chunks, nearest
 from seisproc_denoise.singletrace.bands import Block, Transform, blocks, shrinker
 from seisproc_denoise.singletrace.wavelets import Dwt, Swt, Wpt
@@ -71,7 +72,7 @@ class _ByWavelets(Shrinking):
         return WAVELETS[self.kind](self.wavelet, levels)
 
 
-@processor("wavelet_denoise", scope="trace", kernels=KERNELS)
+@processor("wavelet_denoise", scope="trace", kernels=KERNELS, claims=claims.WAVELET_DENOISE)
 class WaveletDenoise(_ByWavelets):
     """Attenuate random noise by shrinking wavelet coefficients, trace by trace.
 
@@ -93,7 +94,7 @@ class WaveletDenoise(_ByWavelets):
     """
 
 
-@processor("wavelet_denoise_spatial", scope="gather", kernels=KERNELS)
+@processor("wavelet_denoise_spatial", scope="gather", kernels=KERNELS, claims=claims.WAVELET_DENOISE_SPATIAL)
 class WaveletDenoiseSpatial(_ByWavelets):
     """Attenuate random noise by shrinking wavelet coefficients, the noise measured over neighbouring traces.
 

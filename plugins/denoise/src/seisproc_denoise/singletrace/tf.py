@@ -11,6 +11,7 @@ from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.singletrace import claims
 from seisproc_denoise.singletrace.aperture import CLIP, HARD, MEDIAN, chunks, nearest, nearest_in_plane
 from seisproc_denoise.singletrace.bands import Band, Block, Transform
 from seisproc_denoise.singletrace.shrinking import KERNELS, Shrinking
@@ -68,7 +69,7 @@ class _TimeFrequency(Processor):
         return Stft("hann" if self.kind == "stft" else "gaussian", hop, OVERLAP, bins)
 
 
-@processor("tf_denoise", scope="trace", kernels=KERNELS)
+@processor("tf_denoise", scope="trace", kernels=KERNELS, claims=claims.TF_DENOISE)
 class TfDenoise(_TimeFrequency, Shrinking):
     """Attenuate random noise by shrinking cells of the time-frequency plane, trace by trace.
 
@@ -91,7 +92,7 @@ class TfDenoise(_TimeFrequency, Shrinking):
     """
 
 
-@processor("tf_reject", scope="gather", kernels=("aperture_reject",))
+@processor("tf_reject", scope="gather", kernels=("aperture_reject",), claims=claims.TF_REJECT)
 class TfReject(_TimeFrequency):
     """Attenuate noise bursts that stand out of neighbouring traces in the time-frequency plane.
 

@@ -1,0 +1,205 @@
+"""What the processors here claim: examples, and properties that the conformance suite checks."""
+
+from __future__ import annotations
+
+from seisproc_core.processing.claims import Claims
+
+WAVELET = {
+    "time_ms": [-20, -18, -16, -14, -12, -10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20],
+    "amplitude": [
+        0,
+        -0.05,
+        -0.13,
+        -0.25,
+        -0.38,
+        -0.44,
+        -0.36,
+        -0.1,
+        0.31,
+        0.74,
+        1,
+        0.74,
+        0.31,
+        -0.1,
+        -0.36,
+        -0.44,
+        -0.38,
+        -0.25,
+        -0.13,
+        -0.05,
+        0,
+    ],
+}
+SIGNATURE = {
+    "time_ms": [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20],
+    "amplitude": [0.4, 1, 0.8, 0.1, -0.5, -0.6, -0.3, 0, 0.15, 0.1, 0],
+}
+VELOCITY = {"time_ms": [0, 300, 700], "rms_m_per_s": [1500, 1800, 2300]}
+
+AGC = Claims(examples=({"window_ms": 200}, {"window_ms": 100, "kind": "gaussian"}, {"mode": "su", "output": "gain"}))
+BANDPASS = Claims(examples=({"low_hz": 10, "high_hz": 40}, {"low_hz": 12}, {"high_hz": 30, "order": 2}), linear=True)
+TRAPEZOID = Claims(
+    examples=({"corners_hz": [5, 10, 30, 45]}, {"corners_hz": [20, 25], "amplitudes": [1, 0.2], "su_length": 1024}),
+    linear=True,
+)
+NOTCH = Claims(examples=({"frequencies_hz": [25]}, {"frequencies_hz": [20, 50], "width_hz": 2}), linear=True)
+COMBINE = Claims(
+    examples=({}, {"method": "sum", "weight": "receiver_static", "expect": 12}),
+    linear=True,
+    inert={"expect": "adds a note about incomplete gathers to the plan"},
+)
+DECON = Claims(
+    examples=(
+        {"operator_ms": 120, "gap_ms": 16, "prewhitening_percent": 1},
+        {"operator_ms": 80, "design_start_ms": 100, "design_end_ms": 600, "velocity_m_per_s": 1900},
+        {"output": "operator"},
+    ),
+    varies_with_interval="the design covers the whole band up to Nyquist, and a wider one holds more noise",
+    varies_with_start=("", "", "the time axis of operators counts lags"),
+)
+DECON_ENSEMBLE = Claims(
+    examples=(
+        {"operator_ms": 120, "gap_ms": 16, "prewhitening_percent": 1},
+        {"operator_ms": 80, "design_start_ms": 100, "design_end_ms": 600, "velocity_m_per_s": 1900},
+        {"output": "operator"},
+        {"mix": [1, 2, 1]},
+        {"mix": [1, 2, 1], "mode": "su"},
+    ),
+    varies_with_interval="the design covers the whole band up to Nyquist, and a wider one holds more noise",
+    varies_with_start=("", "", "the time axis of operators counts lags", "", ""),
+)
+KILL = Claims(
+    examples=(
+        {"where": "channel == 4 or offset > 200"},
+        {"where": {"channel": [3, 5]}},
+        {"where": {"offset": [0, 120]}, "absolute": True},
+        {"table": {"field_record": [100, 101], "channel": [2, 4]}},
+    ),
+    linear=True,
+)
+REVERSE = Claims(
+    examples=(
+        {"where": {"channel": [3, 5]}},
+        {"where": {"offset": [0, 120]}, "absolute": True},
+        {"table": {"field_record": [100, 101], "channel": [2, 4]}},
+    ),
+    linear=True,
+)
+SELECT = Claims(
+    examples=(
+        {"where": "abs(offset) <= 200"},
+        {"where": {"offset": [0, 200]}},
+        {"where": {"offset": [0, 120]}, "absolute": True, "drop": True},
+        {"table": {"field_record": [100, 101], "channel": [2, 4]}},
+    ),
+    linear=True,
+)
+GAIN = Claims(
+    examples=(
+        {"t_power": 2},
+        {"scale": 3, "bias": 0.1, "exponential_per_s": 1.5, "exponential_power": 1.2},
+        {"power": 0.5, "clip": 0.8},
+        {"trap": 0.9, "clip_quantile": 0.9},
+    )
+)
+TRACE_BALANCE = Claims(
+    examples=({}, {"kind": "max", "level": 5}, {"kind": "quantile", "quantile": 0.8}, {"kind": "mean"})
+)
+SPREADING = Claims(examples=({"velocity": VELOCITY}, {"velocity": VELOCITY, "v0_m_per_s": 1400}), linear=True)
+INVERSE_Q = Claims(
+    examples=(
+        {"q": 60, "reference_hz": 30},
+        {"table": {"time_ms": [0, 400], "q": [30, 90]}, "kind": "both", "reference_hz": 50, "max_gain_db": 20},
+        {"q": 40, "kind": "amplitude", "reference_hz": 30},
+    ),
+    linear=True,
+)
+SHAPE = Claims(
+    examples=(
+        {"wavelet": SIGNATURE, "desired": WAVELET},
+        {
+            "wavelet": SIGNATURE,
+            "desired": WAVELET,
+            "operator_ms": 100,
+            "operator_start_ms": -40,
+            "prewhitening_percent": 3,
+        },
+    ),
+    linear=True,
+)
+MATCH = Claims(
+    examples=(
+        {"desired": WAVELET, "time_ms": 300, "design_start_ms": 200, "design_end_ms": 420},
+        {
+            "desired": WAVELET,
+            "time_ms": 300,
+            "design_start_ms": 200,
+            "design_end_ms": 420,
+            "velocity_m_per_s": 1900,
+            "operator_ms": 80,
+            "operator_start_ms": -40,
+            "prewhitening_percent": 2,
+        },
+    ),
+    varies_with_interval="the design covers the whole band up to Nyquist, and a wider one holds more noise",
+)
+DESIGNATURE = Claims(
+    examples=({"signature": SIGNATURE}, {"signature": WAVELET, "phase": "minimum", "noise_percent": 2}),
+    linear=True,
+    varies_with_interval="the design covers the whole band up to Nyquist, and a wider one holds more noise",
+)
+MUTE = Claims(
+    examples=(
+        {"velocity_m_per_s": 1500, "time_ms": 60, "taper_ms": 40},
+        {"table": {"offset_m": [60, 120], "time_ms": [50, 300]}, "extrapolation": "su"},
+        {"where": "bottom", "velocity_m_per_s": 600, "time_ms": 500, "signed": True},
+    ),
+    linear=True,
+)
+SURGICAL_MUTE = Claims(
+    examples=(
+        {"velocity_m_per_s": 900, "time_ms": 100, "width": {"offset_m": [0, 300], "width_ms": [60, 100]}},
+        {
+            "velocity_m_per_s": 1900,
+            "time_ms": 280,
+            "shape": "hyperbolic",
+            "width": {"offset_m": [0], "width_ms": [50]},
+            "taper_ms": 20,
+        },
+    ),
+    linear=True,
+)
+PHASE_ROTATE = Claims(examples=({"angle_deg": 90}, {"angle_deg": -35}), linear=True)
+PHASE_CONVERT = Claims(
+    examples=(
+        {"to": "minimum"},
+        {"to": "zero", "wavelet": SIGNATURE},
+        {"to": "minimum", "wavelet_ms": 80, "design_start_ms": 100, "design_end_ms": 600},
+    ),
+    varies_with_interval="the design covers the whole band up to Nyquist, and a wider one holds more noise",
+)
+RESAMPLE = Claims(
+    examples=({"interval_ms": 8}, {"start_ms": 100, "count": 90}, {"interval_ms": 6, "mode": "su"}), linear=True
+)
+EDIT_RULES = Claims(
+    examples=(
+        {"loud_ratio": 1.2, "action": "kill"},
+        {"weak_ratio": 0.95, "low_hz": 5, "high_hz": 20},
+        {"spike_ratio": 2.0, "action": "kill"},
+    ),
+    measured=("edit_rule",),
+)
+SHIFT = Claims(examples=({"shift_ms": 13}, {"words": ["source_static", "receiver_static"], "factor": -1}), linear=True)
+TAPER = Claims(
+    examples=({"start_ms": 100, "end_ms": 60}, {"start_ms": 100, "shape": "sine"}, {"end_ms": 100, "shape": "linear"}),
+    linear=True,
+)
+VIBROSEIS_CORRELATE = Claims(
+    examples=({"start_hz": 8, "end_hz": 60, "sweep_ms": 300, "taper_ms": 60}, {"pilot": SIGNATURE, "listen_ms": 300})
+)
+WHITEN = Claims(
+    examples=(
+        {"low_hz": 8, "high_hz": 60},
+        {"low_hz": 8, "high_hz": 60, "bands": 4, "window_ms": 200, "noise_percent": 5},
+    )
+)
