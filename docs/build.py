@@ -1,7 +1,8 @@
 """Make the documentation: reference pages from what is installed, then HTML with Sphinx.
 
 ``python docs/build.py`` writes ``docs/reference/`` and ``docs/_build/``; ``--reference FOLDER`` writes only the
-reference pages, into that folder, and needs no Sphinx. Every installed plugin is covered, your own included.
+reference pages, into that folder, and needs no Sphinx; ``--plain`` leaves out what has to be computed: pictures, costs,
+how far backends differ. Every installed plugin is covered, your own included.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import argparse
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+from measured import measure
 
 from seisproc_core.data.words import DEAD_REASONS, GEOMETRY_WORDS, OWN_WORDS, STANDARD
 from seisproc_core.plugins import Described, Registry, registry
@@ -26,8 +29,10 @@ _MARKUP = re.compile(r"(`+[^`]*`+)|([\\*_<>\[\]$#|])")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--reference", type=Path, metavar="FOLDER", help="write only the reference pages, there")
-    wanted: Path | None = parser.parse_args().reference
-    write_reference(wanted or HERE / "reference", registry())
+    parser.add_argument("--plain", action="store_true", help="without pictures and measured figures")
+    arguments = parser.parse_args()
+    wanted: Path | None = arguments.reference
+    write_reference(wanted or HERE / "reference", registry(), measured=not arguments.plain)
     if wanted is not None:
         return 0
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
@@ -37,27 +42,34 @@ def main() -> int:
     return code
 
 
-def write_reference(folder: Path, known: Registry) -> None:
+def write_reference(folder: Path, known: Registry, *, measured: bool = True) -> None:
     """Write one page per processor, one of all commands, one of header words and one of plugins."""
     (folder / "processors").mkdir(parents=True, exist_ok=True)
     entries = known.of("processors")
     wanted = {folder / "processors" / f"{entry.id}.md" for entry in entries}
     for old in set((folder / "processors").glob("*.md")) - wanted:
         old.unlink()
+    facts = {entry.id: measure(entry, known, folder / "processors") for entry in entries} if measured else {}
     for entry in entries:
-        _write(folder / "processors" / f"{entry.id}.md", processor_page(entry))
+        _write(folder / "processors" / f"{entry.id}.md", processor_page(entry, facts.get(entry.id)))
+    _write(folder / "backends.md", backends_page(facts))
     _write(folder / "processors.md", processors_page(entries))
     _write(folder / "commands.md", commands_page(known))
     _write(folder / "headers.md", headers_page())
     _write(folder / "plugins.md", plugins_page(known))
 
 
-def processor_page(entry: Described) -> Iterator[str]:
-    """What a processor does, its parameters, and a step to copy."""
+def processor_page(entry: Described, facts: Mapping[str, Any] | None) -> Iterator[str]:
+    """What a processor does, before and after, its parameters, backends and cost, and a step to copy."""
     schema = entry.spec["schema"]
     yield f"# {entry.id}"
     yield f"*Works on one {entry.spec['scope']} at a time; from {entry.distribution}, version {entry.spec['version']}.*"
     yield from map(markdown, entry.spec["doc"].split("\n\n"))
+    if facts and facts["picture"]:
+        yield "## Before and after"
+        yield f"![{entry.id}: input, output]({entry.id}.png)"
+        given = " ".join(f"{key} = {value}" for key, value in facts["example"].items())
+        yield f"A modelled gather{f', with `{given}`' if given else ''}. Every panel has a scale of its own."
     if schema["properties"]:
         yield "## Parameters"
         head = ("parameter", "type", "default", "unit", "range", "what it is")
@@ -65,8 +77,32 @@ def processor_page(entry: Described) -> Iterator[str]:
         yield table(head, [(f"`{row[0]}`", *map(str, row[1:])) for row in rows])
     else:
         yield "It has no parameters."
+    if facts and facts["us_per_trace"]:
+        yield "## Cost and backends"
+        yield (
+            "CPU time per trace of 501 samples on the machine that made this page, in gathers of 24; and how far a "
+            "backend was from the reference at most, as relative rms, over all examples and several shapes."
+        )
+        rows = [
+            (form, f"{cost:,.1f} µs", f"{facts['backends'][form]:.1e}" if form in facts["backends"] else "0")
+            for form, cost in facts["us_per_trace"].items()
+        ]
+        yield table(("backend", "per trace", "differs by"), rows)
     yield "## In a flow"
     yield fenced("toml", "\n".join(example(entry.id, schema)))
+
+
+def backends_page(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Every processor that has accelerated forms, and how far they are from its reference."""
+    yield "# Backends"
+    yield (
+        "Largest relative rms of the difference from the reference form, over all examples of a processor and several "
+        "shapes; 1e-5 is the limit. Steps that compare with thresholds may differ more in at most 1e-4 of the samples. "
+        'A step takes the best backend that works here; `backend = "reference"` in a flow forces another. One that a '
+        "kernel does not have is refused, with those it has."
+    )
+    rows = [(name, form, f"{worst:.1e}") for name, item in facts.items() for form, worst in item["backends"].items()]
+    yield table(("processor", "backend", "differs by"), rows)
 
 
 def processors_page(entries: list[Described]) -> Iterator[str]:

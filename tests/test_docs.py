@@ -149,7 +149,7 @@ def test_authors_guide_works_as_it_stands(author: Path) -> None:
     limit = json.loads(seisproc("processors", "soft_clip", "--schema"))["properties"]["limit"]
     assert (limit["type"], limit["exclusiveMinimum"], limit["default"]) == ("number", 0, 3.0)
 
-    run(author, DOCS / "build.py", "--reference", folder / "reference", cwd=folder)
+    run(author, DOCS / "build.py", "--plain", "--reference", folder / "reference", cwd=folder)
     assert "processors/soft_clip.md" in (folder / "reference" / "processors.md").read_text("utf-8")
     page = (folder / "reference" / "processors" / "soft_clip.md").read_text("utf-8")
     assert "y = L tanh(x / L)" in page
@@ -172,7 +172,7 @@ def test_authors_guide_works_as_it_stands(author: Path) -> None:
 def test_reference_covers_what_is_installed(tmp_path: Path) -> None:
     from seisproc_core.plugins import registry
 
-    run(sys.executable, DOCS / "build.py", "--reference", tmp_path, cwd=tmp_path)
+    run(sys.executable, DOCS / "build.py", "--plain", "--reference", tmp_path, cwd=tmp_path)
     for entry in registry().of("processors"):
         page = (tmp_path / "processors" / f"{entry.id}.md").read_text("utf-8")
         assert all(f"| `{name}` |" in page for name in entry.spec["schema"]["properties"]), entry.id
@@ -188,7 +188,7 @@ def test_pages_make_html_without_a_warning(tmp_path: Path) -> None:
         if place.parts[0] not in ("_build", "reference"):
             (source / place).parent.mkdir(parents=True, exist_ok=True)
             (source / place).write_bytes(page.read_bytes())
-    run(sys.executable, source / "build.py", cwd=tmp_path)
+    run(sys.executable, source / "build.py", "--plain", cwd=tmp_path)
     assert "seisproc run" in (source / "_build" / "reference" / "commands.html").read_text("utf-8")
 
 

@@ -174,7 +174,7 @@ def test_the_core_has_four_dependencies() -> None:
     declared = {re.split(r"[<>=!~ \[]", need)[0] for need in project("seisproc_core")["project"]["dependencies"]}
     assert declared == {"attrs", "cattrs", "numpy", "pluggy"}
     for path in (ROOT / "seisproc_core" / "src").rglob("*.py"):
-        allowed = CORE_MAY_IMPORT | ({"pytest"} if TEST_KIT in path.parents else set())
+        allowed = CORE_MAY_IMPORT | ({"pytest", "hypothesis"} if TEST_KIT in path.parents else set())
         assert imported(path) - allowed - set(sys.stdlib_module_names) == set(), path
 
 

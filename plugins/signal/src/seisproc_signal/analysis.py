@@ -12,7 +12,7 @@ from seisproc_core.data.sampling import Sampling
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
-from seisproc_signal import spectra
+from seisproc_signal import claims, spectra
 from seisproc_signal.filtering import fft_length
 from seisproc_signal.windows import guided_window, whole_samples, with_live_words
 
@@ -67,7 +67,7 @@ class _Analysis(Processor):
         return Gather(headers=planned.headers, sampling=planned.sampling, gather_starts=batch.gather_starts, traces=out)
 
 
-@processor("spectrum", scope="trace")
+@processor("spectrum", scope="trace", claims=claims.SPECTRUM)
 class Spectrum(_Analysis):
     """Amplitude or power spectrum of every trace, in place of the trace; the axis of the result is frequency.
 
@@ -115,7 +115,7 @@ class Spectrum(_Analysis):
         return amplitude
 
 
-@processor("autocorrelation", scope="trace")
+@processor("autocorrelation", scope="trace", claims=claims.AUTOCORRELATION)
 class Autocorrelation(_Analysis):
     """Autocorrelation of every trace, in place of the trace; the axis of the result is lag.
 

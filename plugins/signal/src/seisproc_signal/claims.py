@@ -36,7 +36,24 @@ SIGNATURE = {
 }
 VELOCITY = {"time_ms": [0, 300, 700], "rms_m_per_s": [1500, 1800, 2300]}
 
-AGC = Claims(examples=({"window_ms": 200}, {"window_ms": 100, "kind": "gaussian"}, {"mode": "su", "output": "gain"}))
+AGC = Claims(
+    examples=(
+        {"window_ms": 200},
+        {"window_ms": 200, "kind": "triangle"},
+        {"window_ms": 200, "kind": "triangle", "mode": "madagascar"},
+        {"window_ms": 100, "kind": "gaussian"},
+        {"mode": "su", "output": "gain"},
+    )
+)
+SPECTRUM = Claims(
+    examples=({}, {"kind": "db", "length": 1024, "scale_time": True}, {"kind": "power", "mode": "su"}),
+    varies_with_interval="the axis of a spectrum ends at Nyquist",
+    varies_with_start="spectra are of all samples of a trace",
+)
+AUTOCORRELATION = Claims(
+    examples=({"length_ms": 200}, {"length_ms": 100, "normalise": False, "symmetric": True}),
+    varies_with_interval="lag 0 is a sum over samples",
+)
 BANDPASS = Claims(examples=({"low_hz": 10, "high_hz": 40}, {"low_hz": 12}, {"high_hz": 30, "order": 2}), linear=True)
 TRAPEZOID = Claims(
     examples=({"corners_hz": [5, 10, 30, 45]}, {"corners_hz": [20, 25], "amplitudes": [1, 0.2], "su_length": 1024}),
@@ -152,7 +169,8 @@ MUTE = Claims(
     examples=(
         {"velocity_m_per_s": 1500, "time_ms": 60, "taper_ms": 40},
         {"table": {"offset_m": [60, 120], "time_ms": [50, 300]}, "extrapolation": "su"},
-        {"where": "bottom", "velocity_m_per_s": 600, "time_ms": 500, "signed": True},
+        {"where": "bottom", "velocity_m_per_s": 600, "time_ms": 500},
+        {"table": {"offset_m": [-40, 120], "time_ms": [50, 300]}, "signed": True},
     ),
     linear=True,
 )
@@ -192,6 +210,14 @@ EDIT_RULES = Claims(
 SHIFT = Claims(examples=({"shift_ms": 13}, {"words": ["source_static", "receiver_static"], "factor": -1}), linear=True)
 TAPER = Claims(
     examples=({"start_ms": 100, "end_ms": 60}, {"start_ms": 100, "shape": "sine"}, {"end_ms": 100, "shape": "linear"}),
+    linear=True,
+)
+TAPER_TRACES = Claims(
+    examples=(
+        {"first_traces": 3, "last_traces": 2},
+        {"first_traces": 4, "shape": "sine", "zero_edge": True},
+        {"last_traces": 4, "shape": "linear"},
+    ),
     linear=True,
 )
 VIBROSEIS_CORRELATE = Claims(

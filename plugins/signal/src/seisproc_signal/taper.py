@@ -49,7 +49,7 @@ class Taper(Processor):
         return _rising(np.arange(count) / max(count, 1), self.shape)
 
 
-@processor("taper_traces", scope="gather")
+@processor("taper_traces", scope="gather", claims=claims.TAPER_TRACES)
 class TaperTraces(Processor):
     """Taper the first and last traces of every gather: weights rise from the edge to 1 inside.
 
