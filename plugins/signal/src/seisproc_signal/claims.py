@@ -43,15 +43,25 @@ AGC = Claims(
         {"window_ms": 200, "kind": "triangle", "mode": "madagascar"},
         {"window_ms": 100, "kind": "gaussian"},
         {"mode": "su", "output": "gain"},
-    )
+    ),
+    varies_with_start=("", "", "traces are continued by their mirror image at both ends", "", ""),
 )
 SPECTRUM = Claims(
-    examples=({}, {"kind": "db", "length": 1024, "scale_time": True}, {"kind": "power", "mode": "su"}),
+    examples=(
+        {},
+        {"start_ms": 100, "end_ms": 500, "velocity_m_per_s": 1900},
+        {"kind": "db", "length": 1024, "scale_time": True},
+        {"kind": "power", "mode": "su"},
+    ),
     varies_with_interval="the axis of a spectrum ends at Nyquist",
     varies_with_start="spectra are of all samples of a trace",
 )
 AUTOCORRELATION = Claims(
-    examples=({"length_ms": 200}, {"length_ms": 100, "normalise": False, "symmetric": True}),
+    examples=(
+        {"length_ms": 200},
+        {"length_ms": 200, "start_ms": 100, "end_ms": 500, "velocity_m_per_s": 1900},
+        {"length_ms": 100, "normalise": False, "symmetric": True},
+    ),
     varies_with_interval="lag 0 is a sum over samples",
 )
 BANDPASS = Claims(examples=({"low_hz": 10, "high_hz": 40}, {"low_hz": 12}, {"high_hz": 30, "order": 2}), linear=True)

@@ -20,6 +20,7 @@ NMO = Claims(
         {"velocity": VELOCITY, "mode": "su", "max_stretch_percent": 30},
     ),
     linear=True,
+    inert={"outside": "it refuses data or does not; what is made is the same"},
 )
 PARTIAL_STACK = Claims(
     examples=(
