@@ -107,7 +107,7 @@ STEPS: list[dict[str, Any]] = [
     {"use": "gain", "scale": 2.0},
     STEP,
     {"use": "sort", "gather": ["cdp"]},
-    {"use": "stack"},
+    {"use": "stack", "backend": "reference"},
 ]
 
 
