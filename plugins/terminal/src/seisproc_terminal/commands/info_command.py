@@ -56,6 +56,8 @@ def _describe(path: Path, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _survey_facts(survey: Survey) -> dict[str, Any]:
+    from seisproc_core.data.stored_order import stored_order
+
     sampling = survey.sampling
     headers = survey.headers()
     words = {}
@@ -63,6 +65,7 @@ def _survey_facts(survey: Survey) -> dict[str, Any]:
         column = headers.column(name)
         if len(column) and column.any():
             words[name] = {"min": column.min().item(), "max": column.max().item()}
+    order = stored_order(headers)
     scale, unit = (1e3, "ms") if sampling.domain == "time" else (1.0, "m")
     return {
         "traces": survey.n_traces,
@@ -70,6 +73,8 @@ def _survey_facts(survey: Survey) -> dict[str, Any]:
         f"interval_{unit}": round(sampling.interval_s * scale, 9),
         f"start_{unit}": round(sampling.start_s * scale, 9),
         "length_unit": survey.info.length_unit,
+        "sorted_by": ", ".join(order.sorted_by) or "no word",
+        "gathers_together": ", ".join(order.contiguous) or "of no word",
         "words": words,
         "findings": list(survey.notes),
     }
