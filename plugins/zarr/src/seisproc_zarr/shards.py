@@ -242,6 +242,8 @@ def _chunks(rows: np.ndarray, chunk_rows: int) -> Iterator[tuple[int, np.ndarray
 
 def _runs(positions: np.ndarray, within: np.ndarray) -> list[tuple[int, int, int]]:
     """Stretches that are consecutive both in the chunk and in the result: (position, first row, count)."""
+    if len(within) == 1:  # the usual case across the stored order
+        return [(int(positions[0]), int(within[0]), 1)]
     breaks = np.flatnonzero((positions[1:] - positions[:-1] != 1) | (within[1:] - within[:-1] != 1)) + 1
     starts = [0, *breaks.tolist()]
     counts = np.diff([*starts, len(within)]).tolist()
