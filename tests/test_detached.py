@@ -13,6 +13,8 @@ import pytest
 from detached_kit import Desk, install_plugin, wait_for
 from integration_kit import contents
 
+from seisproc_core.jobs.workfolder import WorkFolder
+
 SLOW = {"use": "slow"}
 
 
@@ -79,6 +81,21 @@ def test_cancel_and_retry(desk: Desk, expected: dict[str, str]) -> None:
     assert desk.until(retried, "completed")["retry_of"] == job
     assert contents(desk.output("out")) == expected
     assert desk("jobs", "retry", retried).code == 2
+
+
+def test_what_other_code_began_is_thrown_away_by_a_retry_that_says_so(desk: Desk, expected: dict[str, str]) -> None:
+    desk.shut()
+    job = desk.detach(desk.flow("out", SLOW), "--workers", 1)
+    desk.begun(job)
+    assert desk("jobs", "cancel", job).code == 0
+    (part,) = WorkFolder.find(desk.output("out"))
+    part.rename(part.with_name(f"{desk.output('out').name}.{'0' * 8}.part"))  # the fingerprint of other code
+    desk.open()
+    assert "--discard" in desk("jobs", "retry", job).err
+    retried = desk.json("jobs", "retry", job, "--detach", "--discard")["job"]
+    desk.until(retried, "completed")
+    assert contents(desk.output("out")) == expected
+    assert not WorkFolder.find(desk.output("out"))
 
 
 def test_jobs_after_a_job(desk: Desk) -> None:

@@ -212,8 +212,13 @@ class Engine:
         prepared = prepare_repair(Path(os.path.abspath(target)), request, self.store, self.registry, self.capacity)
         return None if prepared is None else self._hold(prepared, since)
 
-    def retry(self, job_id: str, *, detach: bool = False) -> JobHandle:
+    def retry(self, job_id: str, *, detach: bool = False, discard: bool = False) -> JobHandle:
         """Repeat a job that failed or was cancelled, as a new job that goes on with what it left.
+
+        Parameters
+        ----------
+        discard
+            Throw away what it left and begin anew: what another version of a plugin began is not completed.
 
         Raises
         ------
@@ -231,6 +236,7 @@ class Engine:
             threads=old.threads,
             gpus=old.resources.gpus,
             replace=bool(old.options.get("replace")),
+            discard=discard,
             resume=True,
             detach=detach,
             retry_of=old.id,

@@ -175,6 +175,7 @@ def priority(id: str, priority: int, as_json: bool) -> None:
 
 @command.command()
 @click.argument("id")
+@click.option("--discard", is_flag=True, help="Throw away what the old one left, and begin anew.")
 @again_options
 @json_option
 def retry(id: str, how: How, as_json: bool) -> None:
@@ -187,7 +188,7 @@ def retry(id: str, how: How, as_json: bool) -> None:
     """
     from seisproc_terminal.jobs import carry_out
 
-    carry_out(lambda engine: engine.retry(id, detach=how.detach), how, as_json=as_json)
+    carry_out(lambda engine: engine.retry(id, detach=how.detach, discard=how.discard), how, as_json=as_json)
 
 
 @command.command()
