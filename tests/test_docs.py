@@ -78,6 +78,17 @@ def test_geometry_guide_runs_as_it_stands(tmp_path: Path) -> None:
     assert {path.suffixes[0] for path in tmp_path.glob("line.*.png")} >= {".base", ".fold", ".offset", ".lmo"}
 
 
+def test_segy_guide_runs_as_it_stands(tmp_path: Path) -> None:
+    for language, text in blocks("guide-segy.md"):
+        name = file_name(text)
+        if name:
+            (tmp_path / name).write_text(text, "utf-8")
+        elif language == "sh":
+            run("bash", "-euo", "pipefail", "-c", text, cwd=tmp_path)
+    assert "no problem found" in (tmp_path / "final.txt").read_text("utf-8")
+    assert json.loads((tmp_path / "small.txt.json").read_text("utf-8"))["format"] == 3
+
+
 def test_jobs_guide_runs_as_it_stands(tmp_path: Path) -> None:
     commands = []
     for language, text in blocks("guide-jobs.md"):

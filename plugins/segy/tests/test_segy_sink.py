@@ -294,7 +294,7 @@ def test_what_cannot_be_held_is_refused(storage: SegyStorage) -> None:
         storage.sink(attrs.evolve(plan_for(gather), sampling=early.sampling)).encode(0, early)
     with pytest.raises(UsageError, match="not spectra"):
         storage.sink(attrs.evolve(plan_for(gather), sampling=Sampling(0.0, 1.0, 3, "frequency")))
-    with pytest.raises(ParameterError, match="'formt' is unknown; there are endian, format, kind, revision, words"):
+    with pytest.raises(ParameterError, match="'formt' is unknown; there are binary, endian, format, header_map"):
         storage.sink(plan_for(gather, options={"formt": 1}))
     with pytest.raises(UsageError, match="'late' at byte 240 lies outside"):
         storage.sink(plan_for(gather, options={"words": {"late": [240, "i2"]}}))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+
+# User and password of an address; of its slashes one may have got lost on the way.
+_CREDENTIALS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^/\s@]*:[^/\s@]*@")
 
 
 class SeisprocError(Exception):
@@ -127,3 +131,16 @@ class JobFailed(SeisprocError):
 
 class WorkerDied(SeisprocError):
     """Workers died three times on the same segment."""
+
+
+def without_secrets(text: str) -> str:
+    """Text for logs and screens: user and password of addresses (``s3://user:password@host``) left out."""
+    return _CREDENTIALS.sub(r"\1***@", text)
+
+
+def check_no_secret(path: str) -> None:
+    """Refuse a path that holds a password: it would be stored with job and provenance."""
+    if _CREDENTIALS.search(path):
+        raise UsageError(
+            f"'{without_secrets(path)}' holds a password, which is stored nowhere; give the path of a local file"
+        )

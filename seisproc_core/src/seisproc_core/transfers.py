@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seisproc_core.data.formats import format_for, format_of, implied_options
+from seisproc_core.data.formats import format_for, format_of
+from seisproc_core.delivery import Delivery, check_report, export_flow, refuse_problems, write_report
 from seisproc_core.errors import UsageError
 from seisproc_core.processing.flow import Flow, Source, Step, Target
 
@@ -81,6 +82,13 @@ def export_survey(
     survey: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
+    gather: Sequence[str] = (),
+    sort: Sequence[str] = (),
+    where: Mapping[str, Sequence[float]] | str | None = None,
+    mute: Mapping[str, Any] | str | None = None,
+    pad: Sequence[str] = (),
+    sidecar: bool = False,
+    report: str | os.PathLike[str] | None = None,
     progress: Watch | None = None,
     executor: str | None = None,
     workers: int | None = None,
@@ -88,10 +96,38 @@ def export_survey(
     resume: bool = False,
     **options: Any,
 ) -> Survey:
-    """Write a survey to a file for other programs, and open that; `options` are those of its format. Other parameters
-    and errors as for `import_survey`."""
-    flow = export_flow(Path(survey), Path(out), options)
-    return _done(flow, "export", progress, executor, workers, replace=replace, resume=resume)
+    """Write a survey to a file for other programs, and open that.
+
+    Parameters
+    ----------
+    gather, sort, where, mute, pad, sidecar
+        As in `seisproc_core.delivery.Delivery`.
+    report
+        Where to write a check report, made by re-reading the file: text, and JSON beside it; JSON alone when the name
+        ends in ``.json``.
+    options
+        Of the file's format: sample format, text header, ...
+
+    Raises
+    ------
+    SeisprocError
+        Why it was refused, or failed; `DataError` where the check found a problem. Others as for `import_survey`.
+    """
+    how = Delivery(
+        gather=tuple(gather),
+        sort=tuple(sort),
+        where=(where,) if where else (),
+        mute=mute,
+        pad=tuple(pad),
+        sidecar=sidecar,
+    )
+    if report is not None:
+        check_report(Path(report), replace=replace)
+    flow = export_flow(Path(survey), Path(out), options, how)
+    written = _done(flow, "export", progress, executor, workers, replace=replace, resume=resume)
+    if report is not None:
+        refuse_problems(write_report(flow, Path(report)), Path(report))
+    return written
 
 
 def _done(
@@ -139,19 +175,6 @@ def import_flow(
         steps=(Step(use="header_math", parameters={"compute": list(compute)}),) if compute else (),
         sink=Target(storage=entry.id, path=os.path.abspath(out), index=index, options=_given(sink_options or {})),
         name=f"import {out.name}",
-    )
-
-
-def export_flow(survey: Path, out: Path, options: Mapping[str, Any]) -> Flow:
-    """The flow that writes `survey` to the file `out`; `options` of its format that are None are left out."""
-    entry = format_for(out, working=False)
-    if entry.spec["working"]:
-        raise UsageError(f"{out} names a survey; an exported file is called NAME.sgy, NAME.segy or NAME.su")
-    given = {**implied_options(entry, out), **_given(options)}
-    return Flow(
-        source=Source(storage=format_of(survey).id, paths=(os.path.abspath(survey),)),
-        sink=Target(storage=entry.id, path=os.path.abspath(out), options=given),
-        name=f"export {out.name}",
     )
 
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["SegyStorage", "describe", "header_table", "word_statistics"]
-_HOMES = dict.fromkeys(__all__, "inspection") | {"SegyStorage": "storage"}
+_HOMES = {
+    "SegyStorage": "storage",
+    "check_export": "report",
+    "describe": "inspection",
+    "export_options": "delivery",
+    "header_table": "inspection",
+    "word_statistics": "inspection",
+}
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -14,8 +14,7 @@ import numpy as np
 
 from seisproc_core.data.words import STANDARD
 from seisproc_core.errors import UsageError
-from seisproc_segy.detect import FILE_HEADER, TEXT, ebcdic_encode
-from seisproc_segy.samples import NAMES
+from seisproc_segy.detect import FILE_HEADER
 
 _LARGEST_WORD = 65535
 # First byte, width and number of the words of the binary header; single bytes and text are left out.
@@ -24,14 +23,6 @@ _BINARY_WORDS = (
 )  # fmt: skip
 # Trace header words of the standard that the dictionary of header words leaves out.
 _FURTHER_WORDS = ((205, 4), (209, 2), (211, 2), (213, 2), (219, 2), (221, 2), (223, 2), (229, 2), (231, 2))
-
-# Words of the dictionary that a new text header lists.
-_SHOWN = frozenset({
-    "trace_sequence_line", "trace_sequence_file", "field_record", "channel", "source_station", "cdp", "trace_type",
-    "fold", "offset", "receiver_elevation", "source_elevation", "elevation_scalar", "coordinate_scalar", "source_x",
-    "source_y", "receiver_x", "receiver_y", "delay", "sample_count", "sample_interval", "cdp_x", "cdp_y", "inline",
-    "crossline", "shotpoint", "time_scalar",
-})  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -88,13 +79,9 @@ def put_sampling(data: bytearray, sampling: FileSampling, revision: int, endian:
         put(data, 3273, "d", 0.0 if sampling.word else sampling.interval, endian)
 
 
-def fresh_prefix(
-    sampling: FileSampling, format_: int, endian: str, revision: int, places: Mapping[str, tuple[int, str]], feet: bool
-) -> bytes:
-    """Text and binary header of a survey that never had any."""
+def fresh_prefix(sampling: FileSampling, format_: int, endian: str, revision: int, feet: bool) -> bytearray:
+    """Binary header of a survey that never had any, behind room for the text."""
     data = bytearray(FILE_HEADER)
-    lines = text_header(sampling, format_, revision, places, feet)
-    data[:TEXT] = ebcdic_encode("".join(f"{line:<80.80}" for line in lines))
     for byte in (3201, 3205, 3209):  # job, line and reel number
         put(data, byte, "i", 1, endian)
     put(data, 3225, "H", format_, endian)
@@ -105,30 +92,7 @@ def fresh_prefix(
         put(data, 3503, "H", 1, endian)  # all traces have the same length
     if revision >= 2:
         put(data, 3297, "I", 0x01020304, endian)
-    return bytes(data)
-
-
-def text_header(
-    sampling: FileSampling, format_: int, revision: int, places: Mapping[str, tuple[int, str]], feet: bool
-) -> list[str]:
-    """The 40 lines of a new text header, after the form the standard prints."""
-    lines = [
-        "CLIENT                        COMPANY                       CREW NO",
-        "LINE            AREA                        MAP ID",
-        "WRITTEN BY SEISPROC",
-        f"SAMPLE INTERVAL {sampling.interval:.9g} US   SAMPLES/TRACE {sampling.samples}",
-        f"SAMPLE FORMAT {format_} ({NAMES[format_]})",
-        f"MEASUREMENT SYSTEM: {'FEET' if feet else 'METRES'}",
-        "",
-        "TRACE HEADER BYTES:",
-    ]
-    listed = {name: place for name, place in places.items() if name in _SHOWN or name not in STANDARD}
-    shown = sorted((byte, name, type_) for name, (byte, type_) in listed.items())
-    cells = [f"{f'{byte}: {name.upper()} ({type_})':<37.37}" for byte, name, type_ in shown]
-    lines += [" ".join(cells[at : at + 2]) for at in range(0, len(cells), 2)]
-    lines = lines[:38] + [""] * (38 - len(lines))
-    lines += [f"SEG Y REV{revision}", "END TEXTUAL HEADER"]
-    return [f"C{number:2d} {line}" for number, line in enumerate(lines, 1)]
+    return data
 
 
 def swapped_prefix(prefix: bytes) -> bytes:

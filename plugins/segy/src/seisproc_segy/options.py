@@ -10,8 +10,11 @@ import attrs
 from seisproc_core.data.survey import LENGTH_FACTOR
 from seisproc_core.data.words import canonical
 from seisproc_core.errors import ParameterError
+from seisproc_segy.binaryheader import check_words
 from seisproc_segy.headermap import MADE, HeaderMap, Places, checked_places, header_map
 from seisproc_segy.samples import SAMPLE_BYTES
+from seisproc_segy.scaling import LARGEST_EXPONENT, PER_TRACE
+from seisproc_segy.textheader import TextOptions, text_options
 
 _REVISIONS = {("0", "0"), ("1", "0"), ("2", "0"), ("2", "1")}
 
@@ -136,7 +139,20 @@ class WriteOptions:
         Major revision of the binary header; the original's when not given, else 1. From 2 on, intervals and sample
         counts may exceed the 16-bit words.
     words
-        Places of further header words to write.
+        Places of further header words to write; a word of that name is written there and nowhere else.
+    header_map
+        Where words are written, as in `ReadOptions`; those that it has at their usual places stay where they are.
+    text
+        Fields of a new text header, see `seisproc_segy.textheader.TextOptions`; the original's is kept when not given.
+    text_encoding
+        ``ebcdic`` or ``ascii``; that of the original when not given, else EBCDIC.
+    binary
+        Words of the binary header by name, see `seisproc_segy.binaryheader.WORDS`.
+    scaling
+        For integer formats: N, to write samples times 2^N, or ``"trace"`` for the greatest N that fits each trace. N is
+        added to the trace weighting factor (bytes 169-170).
+    renumber
+        Count trace sequence numbers (bytes 1-8) anew from 1.
     """
 
     kind: str | None = None
@@ -144,6 +160,22 @@ class WriteOptions:
     endian: str | None = None
     revision: int | None = None
     words: Places = attrs.field(factory=dict)
+    header_map: HeaderMap = attrs.field(factory=HeaderMap)
+    text: TextOptions | None = None
+    text_encoding: str | None = None
+    binary: Mapping[str, int] = attrs.field(factory=dict)
+    scaling: int | str | None = None
+    renumber: bool = False
+
+
+def _scaling(value: Any) -> int | str:
+    if value == PER_TRACE:
+        return PER_TRACE
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_EXPONENT:
+        raise ValueError(
+            f'must be "{PER_TRACE}" or a whole number from -{LARGEST_EXPONENT} to {LARGEST_EXPONENT}, not {value!r}'
+        )
+    return value
 
 
 _COMMON: dict[str, Callable[[Any], Any]] = {
@@ -166,7 +198,16 @@ _READ = _COMMON | {
     "nan": _one_of("error", "zero", "kill"),
     "length_unit": _one_of(*LENGTH_FACTOR),
 }
-_WRITE = _COMMON | {"format": _one_of(*(code for code in SAMPLE_BYTES if code != 4)), "revision": _one_of(0, 1, 2)}
+_WRITE = _COMMON | {
+    "format": _one_of(*(code for code in SAMPLE_BYTES if code != 4)),
+    "revision": _one_of(0, 1, 2),
+    "header_map": header_map,
+    "text": text_options,
+    "text_encoding": _one_of("ebcdic", "ascii"),
+    "binary": check_words,
+    "scaling": _scaling,
+    "renumber": _flag,
+}
 
 Made = TypeVar("Made")
 

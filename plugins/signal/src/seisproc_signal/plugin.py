@@ -23,6 +23,7 @@ def seisproc_processors() -> list[str]:
         "seisproc_signal.edit:Kill",
         "seisproc_signal.edit:Reverse",
         "seisproc_signal.edit:Select",
+        "seisproc_signal.pad:Pad",
         "seisproc_signal.combine:Combine",
         "seisproc_signal.decon:Decon",
         "seisproc_signal.decon:DeconEnsemble",

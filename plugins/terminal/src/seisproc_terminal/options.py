@@ -54,7 +54,7 @@ def reading_options(command: Command) -> Command:
 # Options of the format as a flow or a program writes them: `samples=`, `interval_us = N`, `kind="su"`, `lenient=True`.
 _OPTION = re.compile(
     r"(?<=\s)(kind|endian|format|samples|interval_us|delay_ms|text_encoding|lenient|nan|length_unit|revision|descale|"
-    r"field_record|lengths|delays|header_map)"
+    r"field_record|lengths|delays|header_map|scaling)"
     r"\s?=(?:\s?(?:\"(\w+)\"|(N|\d+)\b|[Tt]rue|\.\.\.))?"
 )
 _SET = re.compile(r"\bset = \{ (\w+) = (\w+) \}")
@@ -90,21 +90,12 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given, as the file format knows them."""
     options = {name: value for name, value in values.items() if value is not None and value is not False}
     if places := options.pop("places", ()):
-        options["words"] = dict(_place(text) for text in places)
+        options["words"] = dict(place_of(text) for text in places)
     if fixed := options.pop("fixed", ()):
         options["set"] = dict(_value(text) for text in fixed)
     if str(options.get("header_map", "")).lower().endswith(".toml"):  # workers may run elsewhere
         options["header_map"] = os.path.abspath(options["header_map"])
     return options
-
-
-def _place(text: str) -> tuple[str, list[Any]]:
-    """``polarity=233:i2`` as name and [byte, type]."""
-    name, equals, place = text.partition("=")
-    byte, colon, type_ = place.partition(":")
-    if not (name and equals and colon and byte.isdigit() and type_):
-        raise UsageError(f"--word {text}: write name=byte:type, e.g. polarity=233:i2")
-    return name, [int(byte), type_]
 
 
 def _value(text: str) -> tuple[str, float]:
@@ -186,6 +177,15 @@ def words_of(text: str) -> tuple[str, ...]:
     if not names:
         raise UsageError(f"'{text}' names no header word; write word,word")
     return names
+
+
+def place_of(text: str) -> tuple[str, list[Any]]:
+    """``polarity=233:i2`` as name and [byte, type]."""
+    name, equals, place = text.partition("=")
+    byte, colon, type_ = place.partition(":")
+    if not (name and equals and colon and byte.isdigit() and type_):
+        raise UsageError(f"--word {text}: write name=byte:type, e.g. polarity=233:i2")
+    return name, [int(byte), type_]
 
 
 def rows_of(text: str, count: int) -> slice:

@@ -10,6 +10,8 @@ from typing import Any, TextIO
 
 import click
 
+from seisproc_core.errors import without_secrets
+
 _document: TextIO | None = None
 
 
@@ -20,8 +22,11 @@ def reserve_stdout(stream: TextIO) -> None:
 
 
 def clean(text: object) -> str:
-    r"""Text that is safe on a terminal: control and invisible formatting characters become ``\x1b``-like escapes."""
-    return "".join(_visible(character) for character in str(text))
+    r"""Text that is safe on a terminal: control and invisible formatting characters become ``\x1b``-like escapes.
+
+    Passwords in addresses are left out.
+    """
+    return "".join(_visible(character) for character in without_secrets(str(text)))
 
 
 def _visible(character: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from seisproc_core.data.survey import Survey
-from seisproc_core.errors import Incomplete, UsageError
+from seisproc_core.errors import Incomplete, UsageError, check_no_secret
 from seisproc_core.plugins import Described, registry
 
 
@@ -24,6 +24,7 @@ def format_of(path: Path) -> Described:
     Incomplete
         There is only an unfinished output of that name.
     """
+    check_no_secret(str(path))
     if not os.path.lexists(path):
         if unfinished(path):
             raise Incomplete(f"{path} is not finished; go on with: seisproc resume {path}")
@@ -47,6 +48,7 @@ def format_for(path: Path, *, working: bool) -> Described:
     working
         Whether a bare name means a format that jobs work in, or a file for other programs.
     """
+    check_no_secret(str(path))
     entry = format_named(path)
     if entry is not None:
         return entry

@@ -35,12 +35,15 @@ class SurveyInfo:
         does not know them leaves them alone.
     processed
         Whether steps have been applied since the file was read: what its headers say of the samples is then history.
+    history
+        Those steps, first to last, through all jobs: ``{"use": ..., "parameters": ...}`` as they were given.
     """
 
     length_unit: LengthUnit = "m"
     header_map: Mapping[str, tuple[int, str]] = attrs.field(factory=dict)
     file: Mapping[str, Any] = attrs.field(factory=dict)
     processed: bool = False
+    history: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -48,13 +51,19 @@ class SurveyInfo:
             "header_map": {name: [byte, type_] for name, (byte, type_) in self.header_map.items()},
             "file": dict(self.file),
             "processed": self.processed,
+            "history": [dict(step) for step in self.history],
         }
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> SurveyInfo:
         places = {name: (int(byte), str(type_)) for name, (byte, type_) in plain["header_map"].items()}
-        processed = bool(plain["processed"])
-        return cls(length_unit=plain["length_unit"], header_map=places, file=plain["file"], processed=processed)
+        return cls(
+            length_unit=plain["length_unit"],
+            header_map=places,
+            file=plain["file"],
+            processed=bool(plain["processed"]),
+            history=tuple(plain.get("history", ())),
+        )
 
 
 @runtime_checkable
@@ -103,6 +112,8 @@ class OutputPlan:
         Header words to build gather indexes for.
     options
         The sink's own options, as written in the flow.
+    largest_gather
+        Rows of the largest gather; 0 where rows are not gathered.
     """
 
     n_traces: int
@@ -113,6 +124,7 @@ class OutputPlan:
     raw_sample_bytes: int = 0
     index: tuple[tuple[str, ...], ...] = ()
     options: Mapping[str, Any] = attrs.field(factory=dict)
+    largest_gather: int = 0
 
     def to_json(self) -> dict[str, Any]:
         plain = attrs.asdict(self, recurse=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seisproc_core.data.survey import Survey
-from seisproc_core.errors import Cancelled, DiskFull, IllegalTransition, SeisprocError
+from seisproc_core.errors import Cancelled, DiskFull, IllegalTransition, SeisprocError, without_secrets
 from seisproc_core.execution.executor import Executor
 from seisproc_core.jobs.control import CANCEL
 from seisproc_core.jobs.handle import JobHandle
@@ -150,7 +150,9 @@ def save_log(job_id: str, run: Run | None, error: BaseException) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         worker_log = run.work.path / "log.txt" if run is not None else None
         printed = worker_log.read_text("utf-8", "replace") if worker_log and worker_log.exists() else ""
-        path.write_text(printed + "".join(traceback.format_exception(error)), "utf-8", "backslashreplace")
+        path.write_text(
+            without_secrets(printed + "".join(traceback.format_exception(error))), "utf-8", "backslashreplace"
+        )
     except OSError:
         return ""
     return str(path)
@@ -159,4 +161,4 @@ def save_log(job_id: str, run: Run | None, error: BaseException) -> str:
 def one_line(error: BaseException) -> str:
     """What went wrong, in one line; the kind of an error that was not written for people."""
     message = str(error) if isinstance(error, SeisprocError) else f"{type(error).__name__}: {error}"
-    return " ".join(message.split())
+    return without_secrets(" ".join(message.split()))

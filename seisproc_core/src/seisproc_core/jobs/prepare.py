@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from seisproc_core.data.survey import Survey
-from seisproc_core.errors import Incomplete, SeisprocError, UsageError
+from seisproc_core.errors import Incomplete, OutputExists, SeisprocError, UsageError
 from seisproc_core.execution.worker import open_address
 from seisproc_core.jobs import client
 from seisproc_core.jobs.lock import OutputLock
@@ -25,7 +25,15 @@ from seisproc_core.jobs.resources import Resources
 from seisproc_core.jobs.runner import FolderRun, MemoryRun, NothingToRun, Run
 from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import JobStore, busy
-from seisproc_core.jobs.workfolder import WorkFolder, check_target, is_committed, remove, sealed_fingerprint, sweep
+from seisproc_core.jobs.workfolder import (
+    WorkFolder,
+    check_target,
+    is_committed,
+    remove,
+    sealed_fingerprint,
+    sidecar_of,
+    sweep,
+)
 from seisproc_core.plugins import Registry, requirements
 from seisproc_core.processing.flow import Flow
 from seisproc_core.processing.inputs import identities
@@ -191,6 +199,8 @@ class _ToFolder:
         flow, target = self.flow, self.target
         may_be_done = self.resume and os.path.lexists(target)
         check_target(target, list(flow.source.paths), replace=self.replace or may_be_done)
+        if flow.sink.sidecar and not (self.replace or self.resume) and os.path.lexists(sidecar_of(target)):
+            raise OutputExists(f"{sidecar_of(target)} exists; choose another output, or --replace to replace both")
         plan = plan_flow(flow, self.known, survey)
         check_target(target, list(plan.paths), replace=self.replace or may_be_done)
         if capacity is not None:

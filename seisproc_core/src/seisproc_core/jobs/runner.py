@@ -240,6 +240,7 @@ class FolderRun:
             "versions": record["versions"],
             "steps": [[step.to_json() for step in s.steps] for s in self.work.stages if s.kind == "rows"],
             "solutions": self._solutions(),
+            "history": [dict(step) for step in self.work.stages[-1].output.info.history],
             "fingerprint": self.work.fingerprint,
             "job": record["job"],
             "machine": machine(),

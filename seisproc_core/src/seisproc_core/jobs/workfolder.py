@@ -155,6 +155,8 @@ class WorkFolder:
         try:
             if self.data.is_dir():
                 self._write_manifest(journal, pieces, record)
+            elif self.record["flow"]["sink"].get("sidecar"):
+                self._write_sidecar(record)
             faults.point("before-commit")
             _commit(self.data, self.target, replace=replace)
             durable.sync_folder(self.target.parent)
@@ -163,6 +165,15 @@ class WorkFolder:
         faults.point("after-commit")
         with contextlib.suppress(StorageError):  # the output is whole; the next job that writes it sweeps the rest
             self.remove()
+
+    def _write_sidecar(self, record: dict[str, Any]) -> None:
+        """Provenance beside a single file, with the checksum that tells whether it is of this very file."""
+        with self.data.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        about = {"file": self.target.name, "size": self.data.stat().st_size, "sha256": digest, **record}
+        temporary = self.path / provenance.PROVENANCE
+        durable.write_file(temporary, provenance.encode(about))
+        os.replace(temporary, sidecar_of(self.target))
 
     def _write_manifest(
         self, journal: Journal, pieces: list[tuple[str, int, int, int]], record: dict[str, Any]
@@ -183,6 +194,11 @@ class WorkFolder:
     def remove(self) -> None:
         """Delete the working folder."""
         remove(self.path)
+
+
+def sidecar_of(target: Path) -> Path:
+    """Where the provenance of a single-file output lies."""
+    return target.with_name(f"{target.name}.{provenance.PROVENANCE}")
 
 
 def remove(path: Path) -> None:

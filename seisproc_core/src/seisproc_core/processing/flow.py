@@ -13,7 +13,7 @@ import attrs
 from seisproc_core.data.formats import implied_options
 from seisproc_core.data.survey import Survey
 from seisproc_core.data.words import canonical
-from seisproc_core.errors import FlowError, ParameterError
+from seisproc_core.errors import FlowError, ParameterError, check_no_secret
 from seisproc_core.plugins import Registry, registry
 from seisproc_core.processing.params import plain_value
 
@@ -66,12 +66,25 @@ class Step:
 
 @attrs.frozen(kw_only=True)
 class Target:
-    """Where the result goes: format, absolute path, gather indexes to build, the format's options."""
+    """Where the result goes.
+
+    Attributes
+    ----------
+    storage, path
+        Format and absolute path.
+    index
+        Gather indexes to build.
+    options
+        The format's own options.
+    sidecar
+        Whether a single file gets its provenance record beside it, ``NAME.provenance.json``; folders hold theirs.
+    """
 
     storage: str
     path: str = ""
     index: tuple[tuple[str, ...], ...] = ()
     options: Mapping[str, Any] = attrs.field(factory=dict)
+    sidecar: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -146,7 +159,9 @@ class Flow:
         if len(sink_paths) != 1:
             raise FlowError(f"flow {name}, [sink]: one path, not {len(sink_paths)}")
         sink_rest = {**implied_options(known.find("storage", sink_storage), Path(sink_paths[0])), **sink_rest}
-        index = sink_rest.pop("index", [])
+        index, sidecar = sink_rest.pop("index", []), sink_rest.pop("sidecar", False)
+        if not isinstance(sidecar, bool):
+            raise FlowError(f"flow {name}, [sink]: sidecar must be true or false, not {sidecar!r}")
         if not isinstance(index, list):
             raise FlowError(f"flow {name}, [sink]: index must be a list of lists of header words, not {index!r}")
         if not isinstance(plain.get("import", {}), Mapping):
@@ -155,7 +170,7 @@ class Flow:
         return cls(
             source=Source(storage=storage, paths=paths, gather=gather, sort=sort, options=rest),
             steps=tuple(_step(item, number, name) for number, item in enumerate(steps, 1)),
-            sink=Target(storage=sink_storage, path=sink_paths[0], index=keys, options=sink_rest),
+            sink=Target(storage=sink_storage, path=sink_paths[0], index=keys, options=sink_rest, sidecar=sidecar),
             name=str(plain.get("name", name)),
             base=base.absolute(),
             import_options=dict(plain.get("import", {})),
@@ -188,6 +203,7 @@ class Flow:
                 "path": sink.path,
                 "index": [list(keys) for keys in sink.index],
                 "options": dict(sink.options),
+                "sidecar": sink.sidecar,
             },
         }
 
@@ -224,6 +240,7 @@ class Flow:
                     path=str(sink["path"]),
                     index=tuple(tuple(map(str, keys)) for keys in sink["index"]),
                     options=dict(sink["options"]),
+                    sidecar=bool(sink.get("sidecar", False)),
                 ),
                 name=str(plain["name"]),
                 base=Path(plain["base"]),
@@ -244,6 +261,8 @@ def _address(
     paths = [value] if isinstance(value, str) else value
     if not isinstance(paths, list) or not paths or not all(isinstance(p, str) and p and "\0" not in p for p in paths):
         raise FlowError(f"{where}: {named[0]} must be a path or a list of paths, not {value!r}")
+    for path in paths:
+        check_no_secret(path)
     rest = {key: item for key, item in table.items() if key != named[0]}
     return named[0], tuple(os.path.abspath(base / path) for path in paths), rest
 

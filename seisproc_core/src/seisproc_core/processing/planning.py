@@ -18,6 +18,7 @@ from seisproc_core.errors import DataError, FlowError, UsageError
 from seisproc_core.plugins import Registry
 from seisproc_core.processing import kernels
 from seisproc_core.processing.flow import Flow, Step, word_list
+from seisproc_core.processing.history import steps_of
 from seisproc_core.processing.inputs import Inputs, complete
 from seisproc_core.processing.ordering import gather_order
 from seisproc_core.processing.params import build, tables_of, to_plain
@@ -206,11 +207,12 @@ class _Planner:
             n_traces=layout.n_traces,
             sampling=layout.sampling,
             words={name: headers.dtype(name).str for name in headers},
-            info=attrs.evolve(info, processed=info.processed or changed),
+            info=attrs.evolve(info, processed=info.processed or changed, history=(*info.history, *steps_of(flow))),
             raw_header_bytes=self.survey.raw_header_bytes,
             raw_sample_bytes=0 if changed else self.survey.raw_sample_bytes,
             index=index,
             options=flow.sink.options if last else {},
+            largest_gather=int(np.diff(layout.gather_starts).max()) if self._has_gathers else 0,
         )
 
     def _working_storage(self) -> str:

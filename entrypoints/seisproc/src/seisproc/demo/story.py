@@ -16,9 +16,10 @@ from seisproc.demo.session import Session
 from seisproc_core.data.formats import format_of, function_of, open_survey
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import Survey
+from seisproc_core.delivery import export_flow
 from seisproc_core.errors import FlowError, UsageError
 from seisproc_core.processing.flow import Flow
-from seisproc_core.transfers import export_flow, import_flow
+from seisproc_core.transfers import import_flow
 from seisproc_terminal import output
 
 _HERE = Path(__file__).parent

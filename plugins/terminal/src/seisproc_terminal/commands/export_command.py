@@ -2,26 +2,74 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from seisproc_terminal.options import How, errors_as_typed, job_options, json_option
+from seisproc_core.errors import UsageError
+from seisproc_terminal import output
+from seisproc_terminal.options import How, errors_as_typed, job_options, json_option, place_of, words_of
+
+if TYPE_CHECKING:
+    from seisproc_core.delivery import Delivery
+    from seisproc_core.jobs.engine import Engine, JobHandle
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_RANGE = re.compile(rf"(\w+)\s*=\s*({_NUMBER})(?::({_NUMBER}))?")
+_ORDER = (
+    click.option("--gather", metavar="WORD,WORD", help="Order traces by these header words first; -WORD descends."),
+    click.option("--sort", metavar="WORD,WORD", help="... and by these inside each gather."),
+    click.option("--where", "wheres", multiple=True, metavar="CONDITION",
+                 help="Write these traces only: WORD=LOW:HIGH, or an expression. May be repeated."),
+    click.option("--mute", type=click.Path(path_type=Path), metavar="TABLE",
+                 help="Mute on the way out: a CSV or TOML table with columns offset_m and time_ms."),
+    click.option("--pad", metavar="WORD[,WORD]",
+                 help="Fill the grid of these words with dead traces: inline,crossline, or cdp, or cdp,offset."),
+)  # fmt: skip
+_HEADERS = (
+    click.option("--word", "places", multiple=True, metavar="NAME=BYTE:TYPE",
+                 help="Write a header word there: its name, first byte and type. May be repeated."),
+    click.option("--header-map", metavar="MAP", help="Where words are written: petrel-3d, su, ..., or a .toml file."),
+    click.option("--text", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Make a new text header: from fields in a .toml file, or from a template of at most 40 lines."),
+    click.option("--text-encoding", type=click.Choice(["ebcdic", "ascii"]),
+                 help="Encoding of the text header.  [default: as it came, else ebcdic]"),
+    click.option("--renumber", is_flag=True, help="Count trace sequence numbers anew."),
+)  # fmt: skip
+_PROOF = (
+    click.option("--sidecar", is_flag=True, help="Write the provenance record beside the file."),
+    click.option("--report", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Read the file again, compare it with the survey, and write what was found (text and JSON)."),
+)  # fmt: skip
+
+
+def _delivery_options(command: Any) -> Any:
+    for option in reversed((*_ORDER, *_HEADERS, *_PROOF)):
+        command = option(command)
+    return command
 
 
 @click.command(short_help="Write a survey to a SEG-Y or SU file.")
 @click.argument("survey", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--format", type=int, metavar="CODE", help="Sample format code (1 IBM float, 5 IEEE float, ...).")
+@click.option("--scaling", metavar="survey|trace|N",
+              help="Of integer formats: one power of two for all, one a trace, or 2^N; recorded.")  # fmt: skip
 @click.option("--endian", type=click.Choice(["big", "little"]), help="Byte order.  [default: as it came]")
 @click.option("--revision", type=click.IntRange(0, 2), help="SEG-Y revision.  [default: as it came, else 1]")
+@_delivery_options
 @job_options
 @json_option
 @errors_as_typed
 def command(
     survey: Path,
     out: Path,
+    places: tuple[str, ...],
+    scaling: str | None,
+    renumber: bool,
+    report: Path | None,
     how: How,
     as_json: bool,
     **choices: Any,
@@ -35,9 +83,69 @@ def command(
     Examples:
       seisproc export stack.seis stack.sgy
       seisproc export stack.seis stack.sgy --format 5 --endian little --replace
+      seisproc export stack.seis final.sgy --text header.toml --pad cdp --renumber --report final.txt
     """
-    from seisproc_core.transfers import export_flow
-    from seisproc_terminal.jobs import carry_out
+    from seisproc_core.delivery import check_report, export_flow, refuse_problems, write_report
+    from seisproc_terminal.jobs import carry_out, run_job
 
-    flow = export_flow(survey, out, choices)
-    carry_out(lambda engine: engine.submit(flow, type="export", **how.submitted()), how, as_json=as_json)
+    delivery = _delivery(choices)
+    options = choices | {
+        "scaling": _scaling(scaling), "words": dict(map(place_of, places)) or None, "renumber": renumber or None,
+    }  # fmt: skip
+    if report is not None:
+        if how.detach:
+            raise UsageError("--report reads the file when it is whole; leave out --detach")
+        check_report(report, replace=how.replace)
+    flow = export_flow(survey, out, options, delivery)
+
+    def start(engine: Engine) -> JobHandle:
+        return engine.submit(flow, type="export", **how.submitted())
+
+    if report is None:
+        carry_out(start, how, as_json=as_json)
+        return
+    outcome = run_job(start, how, as_json=True) if as_json else None
+    if outcome is None:
+        carry_out(start, how, as_json=False)
+    found = write_report(flow, report)
+    refuse_problems(found, report)
+    if outcome is not None:  # one document, whatever happens
+        output.document({**outcome.to_json(), "report": found})
+    else:
+        output.show(f"{report}: no problem found in {found['traces']:,} traces")
+
+
+def _delivery(choices: dict[str, Any]) -> Delivery:
+    """What the options say of order and selection; takes them out of `choices`."""
+    from seisproc_core.delivery import Delivery
+
+    mute = choices.pop("mute")
+    return Delivery(
+        gather=_keys(choices.pop("gather")),
+        sort=_keys(choices.pop("sort")),
+        where=tuple(map(_condition, choices.pop("wheres"))),
+        mute=None if mute is None else str(mute),
+        pad=_keys(choices.pop("pad")),
+        sidecar=choices.pop("sidecar"),
+    )
+
+
+def _keys(text: str | None) -> tuple[str, ...]:
+    return () if text is None else words_of(text)
+
+
+def _condition(text: str) -> dict[str, list[float]] | str:
+    """``offset=0:45`` or ``cdp=100`` as word and [lowest, highest]; anything else is an expression."""
+    found = _RANGE.fullmatch(text.strip())
+    if found is None:
+        return text
+    return {found[1]: [float(found[2]), float(found[3] or found[2])]}
+
+
+def _scaling(text: str | None) -> int | str | None:
+    if text is None or text in ("survey", "trace"):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"--scaling {text}: write survey, trace or a whole number") from None

@@ -1,0 +1,32 @@
+"""What was done to the traces of a survey, step by step, as plain values: it travels with the survey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from seisproc_core.data.tables import Table
+from seisproc_core.processing.flow import Flow
+
+_MOST_VALUES = 8
+
+
+def steps_of(flow: Flow) -> Iterator[dict[str, Any]]:
+    """The steps of a flow with the parameters that were given; the order its source was read in counts as a sort."""
+    source = flow.source
+    if source.gather or source.sort:
+        order = {"gather": list(source.gather), "sort": list(source.sort)}
+        yield {"use": "sort", "parameters": {key: words for key, words in order.items() if words}}
+    for step in flow.steps:
+        yield {"use": step.use, "parameters": {name: _brief(value) for name, value in step.parameters.items()}}
+
+
+def _brief(value: Any) -> Any:
+    """A value as it is, but long lists and tables by their size."""
+    if isinstance(value, Table):
+        return {"columns": list(value.columns), "rows": len(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _brief(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_brief(item) for item in value] if len(value) <= _MOST_VALUES else {"values": len(value)}
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
