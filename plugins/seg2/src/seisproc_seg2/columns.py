@@ -138,7 +138,7 @@ def _plain(traces: Sequence[tuple[Seg2File, TraceBlock]], notes: list[str]) -> d
         if found is None:
             continue
         dtype = np.dtype("f8") if real else word(name).dtype
-        limit = np.inf if real else np.iinfo(dtype).max
+        limit = np.inf if dtype.kind == "f" else np.iinfo(dtype).max
         usable = [value is not None and abs(value) <= limit for value in found]
         if not all(usable):
             notes.append(f"{keyword} is missing, or no number for its word, in {usable.count(False)} traces: 0 there")
