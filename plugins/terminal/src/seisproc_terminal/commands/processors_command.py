@@ -73,6 +73,8 @@ def _type(item: Mapping[str, Any]) -> str:
         return " or ".join(map(str, item["enum"]))
     if "oneOf" in item:
         return "table"
+    if "anyOf" in item:
+        return " or ".join(dict.fromkeys(map(_type, item["anyOf"])))
     if item.get("format") == "survey":
         return "survey"
     if item["type"] == "array":
