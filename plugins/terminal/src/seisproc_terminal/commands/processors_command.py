@@ -118,6 +118,8 @@ def _sample(item: Mapping[str, Any]) -> Any:
             column: [2000, 2500] if column.endswith("m_per_s") else [100 * (n + 1), 200 * (n + 1)]
             for n, column in enumerate(columns)
         }
+    if "anyOf" in item:
+        return _sample(item["anyOf"][0])
     if item.get("format") == "survey":
         return "model.seis"
     kind = item["type"]
