@@ -179,6 +179,7 @@ def test_any_shape_is_linear_and_blind_to_start_and_to_muted_samples(n_traces, n
         ({"dips_ms_per_m": [0.0, 1.0, 2.0]}, "two edges"),
         ({"dips_ms_per_m": [1.0, 0.0]}, "must increase"),
         ({"dips_ms_per_m": [0.0, 1.0], "amplitudes": [1.0]}, "must be as many"),
+        ({"min_m_per_s": 900.0, "amplitudes": [0.0, 1.0]}, "dips_ms_per_m, which must be given"),
         ({"min_m_per_s": 900.0, "agc_ms": 4.0}, "two samples"),
     ],
 )

@@ -189,3 +189,23 @@ def test_stops_when_told(sparse):
     gather = make_gather(np.ones((3, 50)), offset=[0, 500, 1000])
     with pytest.raises(Cancelled):
         step.apply(gather, Context(flag=np.ones(1, np.uint8)))
+
+
+@pytest.mark.parametrize("sparse", [0, 1])
+def test_stops_between_blocks_of_frequencies_and_starts_anew(sparse):
+    radon = Radon(np.linspace(0, 1, 40) ** 2, np.linspace(-0.1, 0.4, 90), 500, 0.004)
+    data = np.random.default_rng(4).standard_normal((2, 40, 500)).astype(np.float32)
+    share = (radon.curves > 0.1).astype(float)
+    checks = []
+
+    def stop():
+        checks.append(None)
+        if len(checks) == 5:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        project(radon, data, share, (0.0, 80.0), 0.01, sparse, stop)
+    after = project(radon, data, share, (0.0, 80.0), 0.01, sparse)
+    assert len(list(radon.blocks(radon.frequencies(0.0, 80.0)[1]))) > 10
+    fresh = project(radon, data, share, (0.0, 80.0), 0.010000001, sparse)  # nothing known of this one
+    assert np.allclose(after, fresh, atol=1e-4 * np.abs(fresh).max())

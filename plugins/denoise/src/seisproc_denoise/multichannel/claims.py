@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from seisproc_core.processing.claims import Claims
 
+RINGING = "the ends of the band ring in time and wrap round the padded trace, whose length differs"
+
 FK_FILTER = Claims(
     examples=(
         {"max_m_per_s": 1500},
@@ -17,7 +19,8 @@ FK_FILTER = Claims(
             "spacing_m": 25,
             "position": "receiver_x",
         },
-    )
+    ),
+    varies_with_start=("", "", "the padding of Seismic Unix lets events wrap round", ""),
 )
 FKK_FILTER = Claims(
     examples=(
@@ -76,7 +79,8 @@ RADON_DEMULTIPLE = Claims(
             "sparse_iterations": 2,
             "output": "multiples",
         },
-    )
+    ),
+    varies_with_start=RINGING,
 )
 TAU_P_FILTER = Claims(
     examples=(
@@ -93,7 +97,8 @@ TAU_P_FILTER = Claims(
             "high_hz": 60,
             "position": "receiver_x",
         },
-    )
+    ),
+    varies_with_start=RINGING,
 )
 SLANT_MEDIAN = Claims(
     examples=(

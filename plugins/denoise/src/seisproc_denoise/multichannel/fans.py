@@ -29,6 +29,8 @@ class Fan:
             return "dips_ms_per_m", "cannot be combined with velocities; give one of them"
         if not velocities and not self.dips_ms_per_m:
             return "min_m_per_s", "or 'max_m_per_s' or 'dips_ms_per_m' must be given"
+        if self.amplitudes and not self.dips_ms_per_m:
+            return "amplitudes", "belong to dips_ms_per_m, which must be given with them"
         if velocities:
             low, high = self.min_m_per_s or 0.0, self.max_m_per_s or math.inf
             return None if low < high else ("min_m_per_s", f"must be below max_m_per_s ({high:g} m/s), not {low:g} m/s")

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from scipy import fft
 
-BLOCK_ELEMENTS = 1 << 20  # complex numbers of the transform that are in memory at once
+BLOCK_ELEMENTS = 1 << 15  # complex numbers of the transform that are in memory at once, worked on between two checks
 CACHED_BYTES = 64 << 20  # projections of one geometry that are kept for the next gather
 FLOOR = 1e-3  # least weight of a curve in the sparse solution
 
@@ -170,22 +170,23 @@ def project(
     """
     inside, frequency = radon.frequencies(*band_hz)
     spectrum = radon.spectrum(data)
-    part = np.zeros_like(spectrum)
     if sparse:
         phases = list(_small_phases(radon, frequency)) if _is_small(radon, frequency) else None
         for number in range(len(data)):
             check()
-            columns = np.ascontiguousarray(spectrum[number][:, inside].T)[:, :, None]
+            columns = spectrum[number][:, inside].T[:, :, None].copy()
             passes = (phases or _small_phases(radon, frequency) for _ in range(sparse + 1))
-            part[number][:, inside] = _sparse(passes, columns, share, damping)
+            spectrum[number] = 0
+            spectrum[number][:, inside] = _sparse(passes, columns, share, damping, check)
     else:
-        columns = np.ascontiguousarray(spectrum[:, :, inside].transpose(2, 1, 0))
+        columns = spectrum[:, :, inside].transpose(2, 1, 0).copy()
+        spectrum[...] = 0
         for block, projection in _projections(radon, share, frequency, damping):
             check()
-            part[:, :, inside.start + block.start : inside.start + block.stop] = (
+            spectrum[:, :, inside.start + block.start : inside.start + block.stop] = (
                 projection @ columns[block]
             ).transpose(2, 1, 0)
-    return radon.traces(part).astype(np.float32, copy=False)
+    return radon.traces(spectrum).astype(np.float32, copy=False)
 
 
 def _projections(
@@ -194,19 +195,20 @@ def _projections(
     """Blocks of frequencies with their projection matrices, complex64 ``(n_frequencies, n_traces, n_traces)``."""
     if len(frequency) * len(radon.moveout) ** 2 * 8 <= CACHED_BYTES:
         arrays = (radon.moveout, radon.curves, share, frequency)
-        sizes = tuple(array.tobytes() for array in arrays)
-        yield slice(0, len(frequency)), _cached(sizes, radon.n_samples, radon.interval_s, damping)
+        known = _known(tuple(array.tobytes() for array in arrays), radon.n_samples, radon.interval_s, damping)
+        for block in radon.blocks(frequency):
+            if block.start not in known:
+                known[block.start] = _projection(radon, share, frequency[block], damping)
+            yield block, known[block.start]
         return
     for block in radon.blocks(frequency):
         yield block, _projection(radon, share, frequency[block], damping)
 
 
 @lru_cache(maxsize=2)
-def _cached(arrays: tuple[bytes, ...], n_samples: int, interval_s: float, damping: float) -> np.ndarray:
-    gs, curves, share, frequency = (np.frombuffer(array) for array in arrays)
-    radon = Radon(gs, curves, n_samples, interval_s)
-    none = np.zeros((0, len(gs), len(gs)), np.complex64)  # a short trace may hold no frequency of the band
-    return np.concatenate([none, *(_projection(radon, share, frequency[b], damping) for b in radon.blocks(frequency))])
+def _known(arrays: tuple[bytes, ...], n_samples: int, interval_s: float, damping: float) -> dict[int, np.ndarray]:
+    """The projections of one geometry found so far, by the first frequency of the block; work cut short goes on."""
+    return {}
 
 
 def _projection(radon: Radon, share: np.ndarray, frequency: np.ndarray, damping: float) -> np.ndarray:
@@ -231,7 +233,11 @@ def _small_phases(radon: Radon, frequency: np.ndarray) -> Iterator[tuple[slice, 
 
 
 def _sparse(
-    passes: Iterator[Iterable[tuple[slice, np.ndarray]]], data: np.ndarray, share: np.ndarray, damping: float
+    passes: Iterator[Iterable[tuple[slice, np.ndarray]]],
+    data: np.ndarray,
+    share: np.ndarray,
+    damping: float,
+    check: Callable[[], None],
 ) -> np.ndarray:
     """Iteratively reweighted least squares with one weight per curve for all frequencies, which also undoes aliasing.
 
@@ -252,6 +258,7 @@ def _sparse(
     for blocks in passes:
         power = np.zeros(len(share))
         for block, phases in blocks:
+            check()
             solved = np.linalg.solve(_normal(phases, weights, damping), data[block])
             model = weights * (phases.conj().transpose(0, 2, 1) @ solved)[:, :, 0]
             power += np.square(np.abs(model), dtype=np.float64).sum(axis=0)
