@@ -65,7 +65,9 @@ def processor_page(entry: Described, facts: Mapping[str, Any] | None) -> Iterato
     yield f"# {entry.id}"
     yield f"*Works on one {entry.spec['scope']} at a time; from {entry.distribution}, version {entry.spec['version']}.*"
     yield from map(markdown, entry.spec["doc"].split("\n\n"))
-    if facts and facts["picture"]:
+    if facts and facts["no_picture"]:
+        yield f"No picture here: {facts['no_picture']}."
+    elif facts:
         yield "## Before and after"
         yield f"![{entry.id}: input, output]({entry.id}.png)"
         given = " ".join(f"{key} = {value}" for key, value in facts["example"].items())

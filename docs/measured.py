@@ -28,25 +28,47 @@ def measure(entry: Described, known: Registry, folder: Path) -> dict[str, Any]:
 
     Returns
     -------
-    ``example``: the parameters shown; ``picture``: whether there is one; ``us_per_trace``: CPU time by backend;
-    ``backends``: worst relative rms of each against the reference, over all examples and several shapes.
+    ``example``: the parameters shown; ``no_picture``: why there is none, empty where there is one; ``us_per_trace``:
+    CPU time by backend; ``backends``: worst relative rms of each against the reference, over all examples and several
+    shapes.
     """
     made = subject(known.load("processors", entry.id), known)
     example = made.examples[0]
     before = batch(SHOWN, made.cls.claims.words)
     if made.cls.scope == "trace" and not made.cls.headers_only:
-        before.traces[5] *= 0.2  # so that gains and edits have something to do
-        before.traces[11] *= 3
-    facts: dict[str, Any] = {"example": example, "picture": False, "us_per_trace": {}, "backends": {}}
+        _make_uneven(before)
+    facts: dict[str, Any] = {"example": example, "us_per_trace": {}, "backends": {}}
+    facts["no_picture"] = _more_than_a_gather(entry)
+    if facts["no_picture"]:
+        return facts
     try:
         after = made.run(example, before, made.default)
-        _draw(folder / f"{entry.id}.png", before, after, "" if made.cls.headers_only else "difference")
-        facts["picture"] = True
+        if np.array_equal(before.traces, after.traces) and not made.cls.headers_only:
+            _make_uneven(before)
+            after = made.run(example, before, made.default)
         facts["us_per_trace"] = {form: _cost(made, example, form) for form in (REFERENCE, *made.backends)}
     except Refused:
-        return facts
+        return {**facts, "no_picture": "what it does does not show on a single modelled gather"}
     facts["backends"] = {form: _difference(made, form) for form in made.backends}
+    if np.array_equal(before.traces, after.traces):
+        return {**facts, "no_picture": "it changes header words, no samples"}
+    _draw(folder / f"{entry.id}.png", before, after, "" if made.cls.headers_only else "difference")
     return facts
+
+
+def _make_uneven(gather: Gather) -> None:
+    """A weak and a loud trace, so that gains and edits have something to do."""
+    gather.traces[5] *= 0.2
+    gather.traces[11] *= 3
+
+
+def _more_than_a_gather(entry: Described) -> str:
+    """What a processor needs beside a gather, empty where nothing."""
+    if entry.spec["scope"] == "survey":
+        return "it needs a whole survey, and does little to a single gather"
+    properties = entry.spec["schema"]["properties"]
+    surveys = [name for name in entry.spec["schema"]["required"] if properties[name].get("format") == "survey"]
+    return f"it reads a second survey, `{surveys[0]}`" if surveys else ""
 
 
 def _cost(made: Subject, example: dict[str, Any], backend: str) -> float:

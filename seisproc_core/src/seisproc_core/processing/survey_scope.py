@@ -25,7 +25,8 @@ class SurveyProcessor(Processor):
     Attributes
     ----------
     solves
-        Names of the tables that `solve` makes; a step may save each as a file.
+        Names of the tables that `solve` makes. `apply` finds them in `Context.solution`; they are not saved as files,
+        so what a user shall see of them goes into header words.
     """
 
     solves: ClassVar[tuple[str, ...]] = ()

@@ -22,8 +22,9 @@ class AdaptiveSubtract(Processor):
     the model, change its wavelet and shift it by up to half its length. The matched models of all windows are blended
     with weights that sum to 1, and subtracted.
 
-    The model is a survey of the same traces: `match` says by which header words, trace_id by default. Save what was
-    taken away with ``save.removed``, and look at it.
+    The model is a survey of the same traces: `match` says by which header words, trace_id by default. The step leaves
+    no other output than the data without the matched model; what was taken away is the difference of its input and its
+    output. Look at it.
 
     Not with long filters in small windows, which match primaries too; nor where primaries and the model cross
     everywhere, as least squares then bends the model towards the primaries.

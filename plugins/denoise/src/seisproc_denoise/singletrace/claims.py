@@ -6,7 +6,7 @@ from seisproc_core.processing.claims import Claims
 
 EMD_DENOISE = Claims(
     examples=(
-        {"modes": 4},
+        {"modes": 4, "threshold": 0.3},
         {"method": "eemd", "pairs": 1, "modes": 2, "siftings": 4, "mode": "hard"},
         {"method": "ceemdan", "pairs": 1, "modes": 2, "siftings": 4, "noise": "each", "mode": "garrote"},
     ),

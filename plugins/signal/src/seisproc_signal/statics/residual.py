@@ -50,8 +50,10 @@ class ResidualStatics(SurveyProcessor):
     traces, or whose traces correlate with their pilots by less than `min_correlation` on average, gets none.
 
     Words: `source_static_ms`, `receiver_static_ms` and `total_static_ms` hold what was added to times so far,
-    fractions included; `<name>_static_ms` what this step added, and its presence refuses a second time. Save the
-    tables with ``save.source`` and ``save.receiver``, to apply them to data before moveout (`apply_statics`).
+    fractions included; `<name>_static_ms` what this step added, and its presence refuses a second time. There is no
+    table of stations beside them. On data before moveout `shift` applies them as they are,
+    ``words = ["residual_static_ms"]``, once these hold the word: after an inverse `nmo` they still do, but have the
+    statics already; other copies of the traces get it with `join`, on trace_id, from the survey's `headers/` files.
 
     Not on gathers with residual moveout of the size of the statics, and not on shot gathers.
 
