@@ -71,8 +71,6 @@ def parameter_row(name: str, item: Mapping[str, Any], required: bool) -> tuple[o
 def _type(item: Mapping[str, Any]) -> str:
     if "enum" in item:
         return " or ".join(map(str, item["enum"]))
-    if "anyOf" in item:  # of a table and a path, both are a table
-        return " or ".join(dict.fromkeys(_type(kind) for kind in item["anyOf"] if kind.get("format") != "path"))
     if "oneOf" in item:
         return "table"
     if "anyOf" in item:
@@ -114,8 +112,6 @@ def _sample(item: Mapping[str, Any]) -> Any:
         return item["default"]
     if "enum" in item:
         return item["enum"][0]
-    if "anyOf" in item:
-        return _sample(item["anyOf"][0])
     if "oneOf" in item:
         columns = item["oneOf"][0]["required"]
         return {
