@@ -23,8 +23,7 @@ _folder = click.option("--dir", "folder", type=_path, default=Path("tables"), sh
 
 
 @click.group(short_help="Keep velocities, mutes, statics, picks and edits in versions.")
-@json_option
-def command(as_json: bool) -> None:
+def command() -> None:
     """Keep tables in versions: each is written once, with a checksum, and never changed.
 
     A flow names one version, `velocity = "tables/vel_v3"`, or the latest, `velocity = "tables/vel"`; what was used, and
@@ -82,7 +81,13 @@ def import_(
 @_folder
 @json_option
 def list_(folder: Path, as_json: bool) -> None:
-    """List the tables of the project, with the latest version of each."""
+    """List the tables of the project, with the latest version of each.
+
+    \b
+    Examples:
+      seisproc tables list
+      seisproc tables list --dir survey7/tables --json
+    """
     from seisproc_core.data.table_versions import all_versions
 
     latest = {version.name: version for version in all_versions(folder)}
@@ -101,7 +106,12 @@ def list_(folder: Path, as_json: bool) -> None:
 @_folder
 @json_option
 def versions(name: str, folder: Path, as_json: bool) -> None:
-    """List all versions of the table NAME, and check each."""
+    """List all versions of the table NAME, and check each.
+
+    \b
+    Examples:
+      seisproc tables versions vel
+    """
     from seisproc_core.data.table_versions import find_version, versions_of
 
     found = versions_of(folder, find_version(folder, name).name)
@@ -121,7 +131,13 @@ def versions(name: str, folder: Path, as_json: bool) -> None:
 @_folder
 @json_option
 def show(name: str, folder: Path, as_json: bool) -> None:
-    """Show the table NAME: a version, NAME_v2, or the latest."""
+    """Show the table NAME: a version, NAME_v2, or the latest.
+
+    \b
+    Examples:
+      seisproc tables show vel
+      seisproc tables show vel_v2 --json
+    """
     from seisproc_core.data.table_versions import find_version
 
     version = find_version(folder, name)
@@ -140,7 +156,13 @@ def show(name: str, folder: Path, as_json: bool) -> None:
 @_folder
 @json_option
 def export(name: str, out: Path, wanted: str | None, replace: bool, folder: Path, as_json: bool) -> None:
-    """Write the table NAME (a version, NAME_v2, or the latest) to the text OUT for other programs."""
+    """Write the table NAME (a version, NAME_v2, or the latest) to the text OUT for other programs.
+
+    \b
+    Examples:
+      seisproc tables export vel velocity.csv
+      seisproc tables export vel_v2 velocity.par
+    """
     from seisproc_core.data.table_versions import find_version
     from seisproc_velocity.table_kinds import kind_of_table, text_of
 
