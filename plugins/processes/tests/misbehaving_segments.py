@@ -201,7 +201,7 @@ def maps_much(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Reserves 10 GB and maps a file of 300 MB, and fills neither memory of its own."""
     _begin(folder, segment)
     reserved = np.empty(10 << 30, np.uint8)
-    file = Path(folder, "large")
+    file = Path(folder, f"large-{segment}")
     with file.open("wb") as made:
         made.truncate(300_000_000)
     total = int(np.memmap(file, np.uint8, "r")[::4096].sum())
