@@ -155,7 +155,8 @@ def test_authors_guide_works_as_it_stands(author: Path) -> None:
         return run(author, "-m", "seisproc", *arguments, cwd=folder, **environment).stdout
 
     listed = json.loads(seisproc("processors", "--json"))["processors"]
-    assert {p["id"] for p in listed if p["distribution"] == "seisproc-spikes"} == {"soft_clip", "median3"}
+    ours = {p["id"] for p in listed if p["distribution"] == "seisproc-spikes"}
+    assert ours == {"soft_clip", "median3", "plain_subtract", "shot_balance"}
     assert "Limit as a multiple of the trace's rms." in seisproc("processors", "soft_clip")
     limit = json.loads(seisproc("processors", "soft_clip", "--schema"))["properties"]["limit"]
     assert (limit["type"], limit["exclusiveMinimum"], limit["default"]) == ("number", 0, 3.0)
@@ -194,7 +195,7 @@ def test_reference_covers_what_is_installed(tmp_path: Path) -> None:
 @pytest.mark.skipif(not importlib.util.find_spec("sphinx"), reason="Sphinx (dependency group docs) is not installed")
 def test_pages_make_html_without_a_warning(tmp_path: Path) -> None:
     source = tmp_path / "docs"
-    for page in (path for path in DOCS.rglob("*") if path.suffix in (".md", ".py", ".png")):
+    for page in (path for path in DOCS.rglob("*") if path.suffix in (".md", ".py", ".png", ".toml")):
         place = page.relative_to(DOCS)
         if place.parts[0] not in ("_build", "reference"):
             (source / place).parent.mkdir(parents=True, exist_ok=True)
