@@ -125,8 +125,12 @@ def outside(gather: Gather) -> np.ndarray:
     return (sample < first[:, None]) | (sample >= end[:, None])
 
 
+# Tested in modules of their own: they change the axis, the rows, or need another survey or the whole of this one.
+ELSEWHERE = {"autocorrelation", "pad", "remove_gain", "residual_statics", "spectrum", "taper_traces"}
+
+
 def test_every_processor_has_a_case_and_says_what_it_is():
-    assert {id_ for id_, _ in CASES.values()} == set(PROCESSORS)
+    assert {id_ for id_, _ in CASES.values()} == set(PROCESSORS) - ELSEWHERE
     assert all(len(cls.__doc__ or "") > 200 for cls in PROCESSORS.values())
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from seisproc_core.processing.context import Context
 
-ROWS = 64  # traces multiplied at a time; always as many, so that a trace's bytes do not depend on its neighbours
+ROWS = 64  # traces multiplied between two looks at the cancel flag
 OUTPUTS = 64  # output samples that share one dense block
 
 
@@ -30,8 +30,9 @@ class Block:
 class Banded:
     """An operator y[i] = sum_j w[i, j] x[j] whose row i is zero but for a band of j.
 
-    Neighbouring outputs share dense blocks, so that the work is done by matrix products: a band costs more
-    multiplications than it needs, and still much less time than any loop.
+    Neighbouring outputs share dense blocks, so that the work is done by products with matrices: a band costs more
+    multiplications than it needs, and still much less time than any loop. Every trace is multiplied by itself: in a
+    product of two matrices the rounding of a row may depend on where it stands, and so on its neighbours.
     """
 
     n_in: int
@@ -87,7 +88,8 @@ class Banded:
             for block in self.blocks:
                 context.check()
                 columns = slice(block.output, block.output + block.weights.shape[1])
-                result[:, columns] += work[:, block.input : block.input + len(block.weights)] @ block.weights
+                taken = work[:, None, block.input : block.input + len(block.weights)]
+                result[:, columns] += np.matmul(taken, block.weights)[:, 0]
             out[rows] = result[:count]
 
 

@@ -239,3 +239,7 @@ WHITEN = Claims(
         {"low_hz": 8, "high_hz": 60, "bands": 4, "window_ms": 200, "noise_percent": 5},
     )
 )
+
+PAD = Claims(beyond_suite="its gathers are lines, which the suite does not make")
+REMOVE_GAIN = Claims(beyond_suite="it reads a second survey")
+RESIDUAL_STATICS = Claims(beyond_suite="it needs a whole survey to measure")

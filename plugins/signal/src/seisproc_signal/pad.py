@@ -10,6 +10,7 @@ from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, TRACE_ID, word
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 
 PADDED = 1  # "all samples zero"
 _DEAD_TYPE = 2  # trace identification code of a dead trace
@@ -24,7 +25,7 @@ _EVERYWHERE = frozenset({
 _COUNTS = frozenset({"fold", "vertical_fold", "trace_sequence_line", "trace_sequence_file", "cdp_trace"})
 
 
-@processor("pad", scope="gather", headers_only=True)
+@processor("pad", scope="gather", headers_only=True, claims=claims.PAD)
 class Pad(Processor):
     """Fill a grid of header words with dead traces where the survey has none: every line gets every position.
 

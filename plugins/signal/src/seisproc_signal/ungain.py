@@ -8,9 +8,10 @@ from seisproc_core.data.gather import Gather, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import SurveyRef, param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_signal import claims
 
 
-@processor("remove_gain", scope="trace")
+@processor("remove_gain", scope="trace", claims=claims.REMOVE_GAIN)
 class RemoveGain(Processor):
     """Divide by gains that were saved as a survey: the inverse of AGC, sample by sample.
 

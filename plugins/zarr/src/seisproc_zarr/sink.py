@@ -115,7 +115,7 @@ def metadata_pieces(about: Description) -> list[Piece]:
         "chunk_rows": about.grid.chunk_rows,
         "shard_rows": about.grid.shard_rows,
         "sampling": about.sampling.to_json(),
-        "info": about.info.to_json(),
+        "info": _in_one_order(about.info.to_json()),
         "words": {name: dtype.name for name, dtype in about.words.items()},
         "raw_header_bytes": about.raw_header_bytes,
         "raw_sample_bytes": about.raw_sample_bytes,
@@ -143,6 +143,11 @@ def _fields(about: Description) -> list[list[str | int]]:
     """Name, type and first byte of every word in a record, for readers other than seisproc."""
     record: Mapping[str, Any] = about.record.fields or {}
     return [[name, dtype.name, record[str(k)][1]] for k, (name, dtype) in enumerate(about.words.items())]
+
+
+def _in_one_order(info: Mapping[str, Any]) -> Any:
+    """What a survey knows, sorted: the history comes in another order from a flow file than from a record of it."""
+    return json.loads(json.dumps(info, sort_keys=True))
 
 
 def _json(plain: Mapping[str, Any]) -> bytes:

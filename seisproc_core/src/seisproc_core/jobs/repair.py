@@ -180,7 +180,7 @@ def as_run(flow: Flow, stages: list[list[dict[str, Any]]]) -> Flow:
         backends = set(made["kernels"].values())
         forced = backends.pop() if len(backends) == 1 else step.backend
         steps.append(attrs.evolve(step, parameters=made["parameters"], backend=forced))
-    return attrs.evolve(flow, steps=tuple(steps))
+    return attrs.evolve(flow, steps=tuple(steps), written=flow.steps)
 
 
 def _work_folder(target: Path, damage: Damage, record: Mapping[str, Any], plan: Plan, job: Job) -> WorkFolder:

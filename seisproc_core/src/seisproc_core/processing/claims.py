@@ -44,6 +44,8 @@ class Claims:
         compared all the same.
     inert
         Parameters that change no result, with the reason.
+    beyond_suite
+        Why the conformance suite cannot run it, as it makes gathers and nothing else; its own tests must then.
     """
 
     examples: tuple[Mapping[str, Any], ...] = ({},)
@@ -58,3 +60,4 @@ class Claims:
     memory: float = 8.0
     slow_reference: bool = False
     inert: Mapping[str, str] = attrs.field(factory=dict)
+    beyond_suite: str = ""

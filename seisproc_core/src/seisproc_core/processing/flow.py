@@ -97,6 +97,9 @@ class Flow:
         Folder that relative paths of tables are taken from.
     import_options
         The ``[import]`` table: how the source is read when it is first imported (custom header words, overrides).
+    written
+        The steps as somebody wrote them, where `steps` has every parameter that a job filled in: only the history of
+        the output asks for them. None where both are the same.
     """
 
     source: Source
@@ -105,6 +108,7 @@ class Flow:
     name: str = "flow"
     base: Path = attrs.field(factory=Path)
     import_options: Mapping[str, Any] = attrs.field(factory=dict)
+    written: tuple[Step, ...] | None = None
 
     @property
     def in_memory(self) -> bool:

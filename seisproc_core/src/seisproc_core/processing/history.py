@@ -17,14 +17,14 @@ def steps_of(flow: Flow) -> Iterator[dict[str, Any]]:
     if source.gather or source.sort:
         order = {"gather": list(source.gather), "sort": list(source.sort)}
         yield {"use": "sort", "parameters": {key: words for key, words in order.items() if words}}
-    for step in flow.steps:
-        yield {"use": step.use, "parameters": {name: _brief(value) for name, value in step.parameters.items()}}
+    for step in flow.written or flow.steps:
+        yield {"use": step.use, "parameters": _brief(step.parameters)}
 
 
 def _brief(value: Any) -> Any:
-    """A value as it is, but long lists and tables by their size."""
+    """A value as it is, but long lists by their size."""
     if isinstance(value, Table):
-        return {"columns": list(value.columns), "rows": len(value)}
+        return _brief(value.to_json())  # as the flow file that holds it would give it
     if isinstance(value, Mapping):
         return {str(name): _brief(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -13,6 +13,7 @@ from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import processor
 from seisproc_core.processing.survey_scope import SurveyProcessor, Tables
+from seisproc_signal import claims
 from seisproc_signal.shift import shift_traces
 from seisproc_signal.statics import words
 from seisproc_signal.statics.correlating import peak_lags, shifted_rows, windowed
@@ -34,7 +35,7 @@ DAMPING = 0.005  # of a station's traces: what cannot be told from structure fad
 SETTLED = 0.01  # samples: when sweeps between sources and receivers may stop
 
 
-@processor("residual_statics", scope="survey", kernels=("convolve",))
+@processor("residual_statics", scope="survey", kernels=("convolve",), claims=claims.RESIDUAL_STATICS)
 class ResidualStatics(SurveyProcessor):
     """Residual surface-consistent statics: one time for every source, one for every receiver, that align CMP gathers.
 
