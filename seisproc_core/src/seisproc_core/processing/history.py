@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from seisproc_core.data.tables import Table
@@ -29,4 +30,6 @@ def _brief(value: Any) -> Any:
         return {str(name): _brief(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_brief(item) for item in value] if len(value) <= _MOST_VALUES else {"values": len(value)}
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return str(value) if isinstance(value, PurePath) else type(value).__name__  # a survey in memory has no name
