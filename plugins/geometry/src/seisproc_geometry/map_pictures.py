@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seisproc_core.errors import StorageError, UsageError
+from seisproc_core.errors import UsageError
 from seisproc_geometry.maps import RINGS, SECTORS, MapData
 
 if TYPE_CHECKING:
@@ -24,8 +22,9 @@ _MOST_LONG = 12  # a map longer than this in one direction is stretched in the o
 
 def save(picture: Path, draw: Callable[[Figure], None], width_in: float = 10.0, height_in: float = 7.0) -> None:
     """Draw beside the picture and rename, so that a failure leaves no half of one."""
-    if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise UsageError(f"{picture}: a picture's name ends in .png, .pdf or .svg")
+    from seisproc_terminal.figures import check_suffix, whole_picture
+
+    check_suffix(picture)
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -34,16 +33,8 @@ def save(picture: Path, draw: Callable[[Figure], None], width_in: float = 10.0, 
     figure = Figure(figsize=(width_in, height_in), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     draw(figure)
-    fresh = picture.with_name(f".{picture.stem}.{os.getpid()}{picture.suffix}")
-    try:
+    with whole_picture(picture) as fresh:
         figure.savefig(fresh)
-        os.replace(fresh, picture)
-    except BaseException as error:
-        with suppress(OSError):
-            fresh.unlink()
-        if isinstance(error, OSError):
-            raise StorageError.from_os(error, f"cannot write {picture}") from error
-        raise
 
 
 def draw_base(figure: Figure, data: MapData) -> None:

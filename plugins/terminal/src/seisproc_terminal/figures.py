@@ -6,13 +6,15 @@ matplotlib is imported when a picture is drawn, not before, and draws without a 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from seisproc_core.data.gather import Gather
-from seisproc_core.errors import UsageError
+from seisproc_core.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +22,37 @@ if TYPE_CHECKING:
 Style = Literal["density", "wiggle"]
 MOST_WIGGLES = 400
 INK = "#1b1b1b"
+_AXES = ("offset", "cdp", "channel", "field_record", "crossline", "inline", "trace_sequence_file")
+
+
+def check_suffix(picture: Path) -> None:
+    """`UsageError` for a name that is not a picture's."""
+    if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise UsageError(f"{picture}: a picture's name ends in .png, .pdf or .svg")
+
+
+@contextmanager
+def whole_picture(picture: Path) -> Iterator[Path]:
+    """A path beside `picture` to draw into, renamed to it at the end, so that a failure leaves no half of one.
+
+    Raises
+    ------
+    UsageError
+        The name is not a picture's.
+    StorageError
+        It cannot be written.
+    """
+    check_suffix(picture)
+    fresh = picture.with_name(f".{picture.stem}.{os.getpid()}{picture.suffix}")
+    try:
+        yield fresh
+        os.replace(fresh, picture)
+    except BaseException as error:
+        with suppress(OSError):
+            fresh.unlink()
+        if isinstance(error, OSError):
+            raise StorageError.from_os(error, f"cannot write {picture}") from error
+        raise
 
 
 def save_figure(
@@ -123,6 +156,15 @@ def draw(
     if gather.n_gathers * 4 <= gather.n_traces:  # a section is all gathers of one: no lines there
         for start in gather.gather_starts[1:-1]:
             axis.axvline(start - 0.5, color="#c0392b", linewidth=0.8)
+
+
+def axis_of(gather: Gather) -> str:
+    """The first of the usual words that tells the traces apart; `UsageError` where there is none of them."""
+    present = [word for word in _AXES if word in gather.headers]
+    varies = [word for word in present if 2 * len(np.unique(gather.headers.column(word))) >= gather.n_traces]
+    if not present:
+        raise UsageError("name a header word for the horizontal axis with --axis")
+    return (varies or present)[0]
 
 
 def clip_level(gather: Gather, percent: float) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -11,7 +9,7 @@ import numpy as np
 
 from seisproc_core.data.formats import open_survey
 from seisproc_core.data.gather import Gather
-from seisproc_core.errors import StorageError, UsageError
+from seisproc_core.errors import UsageError
 from seisproc_velocity.picking import Picks, pick_velocities
 from seisproc_velocity.semblance import Measure, velocity_spectrum
 
@@ -72,10 +70,9 @@ def save_picture(found: Analysed, picture: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from seisproc_terminal.figures import draw
+    from seisproc_terminal.figures import check_suffix, draw, whole_picture
 
-    if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise UsageError(f"{picture}: a picture's name ends in .png, .pdf or .svg")
+    check_suffix(picture)
     figure = Figure(figsize=(12, 8), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
@@ -90,13 +87,5 @@ def save_picture(found: Analysed, picture: Path) -> None:
     left.set_title(found.title)
     draw(right, found.gather, word="offset")
     right.set_ylabel("")
-    fresh = picture.with_name(f".{picture.stem}.{os.getpid()}{picture.suffix}")
-    try:
+    with whole_picture(picture) as fresh:
         figure.savefig(fresh)
-        os.replace(fresh, picture)
-    except BaseException as error:
-        with suppress(OSError):
-            fresh.unlink()
-        if isinstance(error, OSError):
-            raise StorageError.from_os(error, f"cannot write {picture}") from error
-        raise

@@ -92,9 +92,10 @@ def _look(
     replace: bool,
     as_json: bool,
 ) -> dict[str, Any]:
-    from seisproc_qc.pictures import axis_of, check_picture
+    from seisproc_qc.pictures import check_picture
     from seisproc_qc.trial_pictures import save_trials
     from seisproc_qc.trials import parameter_test, shown
+    from seisproc_terminal.figures import axis_of
 
     picture = out or Path(f"{flow.name}_test.png")
     check_picture(picture, replace=replace)

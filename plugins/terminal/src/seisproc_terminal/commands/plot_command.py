@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from seisproc_core.data.formats import open_survey
-from seisproc_core.errors import OutputExists, StorageError, UsageError
+from seisproc_core.errors import OutputExists, UsageError
 from seisproc_terminal import output
 from seisproc_terminal.options import json_option, rows_of
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from seisproc_core.data.survey import Survey
 
 _MOST_TRACES = 2000
-_AXES = ("offset", "cdp", "channel", "field_record", "crossline", "inline", "trace_sequence_file")
 
 
 @click.command(short_help="Draw traces into a picture.")
@@ -54,6 +52,8 @@ def command(
       seisproc plot line.seis --gather cdp=400 --gather cdp=410 --style wiggle
       seisproc plot shots.sgy --rows 0:96 --out first.png
     """
+    from seisproc_terminal.figures import axis_of
+
     if gathers and rows:
         raise UsageError("give --gather or --rows, not both")
     picture = out or Path(f"{path.stem}.png")
@@ -61,7 +61,7 @@ def command(
         raise OutputExists(f"{picture} exists; choose another --out, or --replace it")
     survey = open_survey(path)
     panels = _panels(survey, path.name, gathers, rows)
-    word = axis or _axis_of(panels[0][1])
+    word = axis or axis_of(panels[0][1])
     panels = [(title, _ordered(gather, word) if gathers else gather) for title, gather in panels]
     _save(panels, picture, word=word, style=style, clip_percent=clip)
     count = sum(gather.n_traces for _, gather in panels)
@@ -104,17 +104,6 @@ def _matching(survey: Survey, text: str) -> Any:
     return found
 
 
-def _axis_of(gather: Gather) -> str:
-    """The first of the usual words that tells the traces apart."""
-    import numpy as np
-
-    present = [word for word in _AXES if word in gather.headers]
-    varies = [word for word in present if 2 * len(np.unique(gather.headers.column(word))) >= gather.n_traces]
-    if not present:
-        raise UsageError("name a header word for the horizontal axis with --axis")
-    return (varies or present)[0]
-
-
 def _ordered(gather: Gather, word: str) -> Gather:
     """The traces by increasing header word."""
     import attrs
@@ -126,17 +115,7 @@ def _ordered(gather: Gather, word: str) -> Gather:
 
 def _save(panels: list[tuple[str, Gather]], picture: Path, **how: Any) -> None:
     """Draw beside the picture and rename, so that a failure leaves no half of one."""
-    from seisproc_terminal.figures import save_figure
+    from seisproc_terminal.figures import save_figure, whole_picture
 
-    if picture.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise UsageError(f"{picture}: a picture's name ends in .png, .pdf or .svg")
-    fresh = picture.with_name(f".{picture.stem}.{os.getpid()}{picture.suffix}")
-    try:
+    with whole_picture(picture) as fresh:
         save_figure(panels, fresh, **how)
-        os.replace(fresh, picture)
-    except BaseException as error:
-        with suppress(OSError):
-            fresh.unlink()
-        if isinstance(error, OSError):
-            raise StorageError.from_os(error, f"cannot write {picture}") from error
-        raise
