@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import segyio
 
 from benchmarks.harness import Row, Work, against, at_least, at_most, interleave
-from benchmarks.workspace import FILE_HEADER, Workspace, copy, trace_record
+from benchmarks.workspace import FILE_HEADER, WORDS, Workspace, copy, trace_record
 from seisproc_core.data.words import STANDARD
 from seisproc_segy.backend import default_backend
+from seisproc_zarr.columns import encode_table
 
 CHUNK = 2000  # traces decoded at once: 8 MB
 EIGHT = ("field_record", "channel", "cdp", "offset", "source_x", "source_y", "receiver_x", "receiver_y")
@@ -62,23 +63,37 @@ def headers(space: Workspace) -> Iterator[Row]:
     if not all(np.array_equal(a, b) for a, b in zip(ours, mapped, strict=True)):
         raise AssertionError("header words differ from those of the memory map")
     works = {
-        "ours": Work(lambda: _columns(path)),
+        "one": Work(lambda: _columns(path)),
+        "two": Work(lambda: _columns(path, threads=2)),
         "memmap": Work(lambda: _columns_memmap(path)),
-        "segyio": Work(lambda: _columns_segyio(path)),
+        "table": Work(lambda: _to_parquet(path, space.folder / "words.parquet")),
     }
-    seconds = interleave(works, space.rounds)
+    seconds = interleave(works, max(space.rounds, 5))
     amount = (len(ours[0]), "traces")
     yield against(
-        "8 header words", seconds["ours"], "numpy memmap", seconds["memmap"], goal=at_most(1.2), amount=amount
+        "8 header words, 2 threads", seconds["two"], "numpy memmap", seconds["memmap"], goal=at_most(1.2), amount=amount
     )
-    yield against("8 header words", seconds["ours"], "segyio attributes", seconds["segyio"], amount=amount)
+    yield against("8 header words, 1 thread", seconds["one"], "numpy memmap", seconds["memmap"], amount=amount)
+    yield Row(
+        what="20 header words to Parquet, 2 threads", ours="", peer="", values=tuple(seconds["table"]), unit="s",
+        goal=at_most(1.5),
+    )  # fmt: skip
+    if not space.quick:
+        slow = interleave({"segyio": Work(lambda: _columns_segyio(path))}, space.rounds, warm_up=False)["segyio"]
+        yield against("8 header words, 1 thread", seconds["one"][: len(slow)], "segyio attributes", slow, amount=amount)
 
 
-def _columns(path: Path) -> list[np.ndarray]:
+def _columns(path: Path, names: Sequence[str] = EIGHT, threads: int = 1) -> list[np.ndarray]:
     file = default_backend().SegyFile.open(path)
-    fields = [(STANDARD[name].byte, STANDARD[name].type) for name in EIGHT]
-    columns: list[np.ndarray] = file.columns(fields, 0, file.traces)
+    fields = [(STANDARD[name].byte, STANDARD[name].type) for name in names]
+    columns: list[np.ndarray] = file.columns(fields, 0, file.traces, threads=threads)
     return columns
+
+
+def _to_parquet(path: Path, out: Path) -> None:
+    """As many words as the file has, but one, LZ4-compressed as in a survey."""
+    names = WORDS[:20]
+    out.write_bytes(encode_table(dict(zip(names, _columns(path, names, threads=2), strict=True))))
 
 
 def _columns_memmap(path: Path) -> list[np.ndarray]:

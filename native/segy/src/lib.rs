@@ -13,7 +13,10 @@ pub mod interval;
 pub mod kind;
 pub mod layout;
 pub mod lengths;
+#[cfg(target_os = "linux")]
+mod map;
 pub mod open;
+mod picker;
 pub mod read;
 pub mod source;
 mod su;

@@ -1,16 +1,20 @@
 //! Reading traces, headers and header columns by positioned reads of large blocks into reused buffers.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::control::{Control, in_parallel, share};
 use crate::errors::Result;
 use crate::fields::Column;
 use crate::open::Reader;
+use crate::picker::{MOST_ROWS, Picker};
 
 /// Bytes of one positioned read: large enough to hide its cost, small enough to stay in the second-level cache and not to
 /// cost fresh pages on every call.
 const BLOCK: usize = 1 << 18;
-/// When only headers are wanted, traces up to this length are read whole: copying 8 KiB out of the page cache costs as much
+/// Lengths of traces whose headers are picked out by the system, where it can: shorter ones are copied whole in the same time,
+/// of longer ones so much would be mapped at once, and read ahead from the disk, that one read for each costs less.
+const PICKED: RangeInclusive<usize> = 1 << 10..=64 << 10;
+/// Otherwise, when only headers are wanted, traces up to this length are read whole: copying 8 KiB out of the page cache costs as much
 /// as the system call that skips it.
 const SCANNED: usize = 8 << 10;
 
@@ -173,24 +177,67 @@ impl Reader {
         control: Control<'_>,
         mut take: impl FnMut(usize, &[u8], usize),
     ) -> Result<()> {
-        let (distance, width) = (self.stride(), window.len());
-        let sparse = distance > SCANNED && distance > 4 * width || self.shape.lengths.is_some();
-        let stride = if sparse { width } else { distance };
-        let per_block = (BLOCK / stride).clamp(1, 1024);
-        let mut block = vec![0; per_block.min(range.len()) * stride];
-        for start in range.clone().step_by(per_block) {
+        let mut buffer = Vec::new();
+        let mut picker = self.picker(window.len());
+        for start in range.clone().step_by(MOST_ROWS) {
+            let traces = start..(start + MOST_ROWS).min(range.end);
+            let before = start - range.start;
             control.check()?;
-            let count = per_block.min(range.end - start);
+            let picked = picker.as_mut().is_some_and(|picker| self.pick(picker, traces.clone(), &window, &mut buffer));
+            if picked {
+                take(before, &buffer, window.len());
+                control.done(traces.len());
+            } else {
+                self.read_windows(traces, &window, &mut buffer, control, |at, block, stride| {
+                    take(before + at, block, stride);
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the window is a small part of a trace, so that samples need not be read along.
+    fn sparse(&self, width: usize) -> bool {
+        self.stride() > 4 * width || self.shape.lengths.is_some()
+    }
+
+    fn picker(&self, width: usize) -> Option<Picker<'_>> {
+        if self.sparse(width) && PICKED.contains(&self.stride()) { self.source.picker() } else { None }
+    }
+
+    /// Fill the buffer with the windows of up to `MOST_ROWS` traces, end to end; false where they have to be read.
+    fn pick(&self, picker: &mut Picker<'_>, traces: Range<usize>, window: &Range<usize>, buffer: &mut Vec<u8>) -> bool {
+        buffer.resize(traces.len() * window.len(), 0);
+        let offsets: Vec<u64> = traces.map(|trace| self.offset(trace) + window.start as u64).collect();
+        picker.pick(buffer, window.len(), &offsets)
+    }
+
+    /// As `strided`, by positioned reads.
+    fn read_windows(
+        &self,
+        traces: Range<usize>,
+        window: &Range<usize>,
+        buffer: &mut Vec<u8>,
+        control: Control<'_>,
+        mut take: impl FnMut(usize, &[u8], usize),
+    ) -> Result<()> {
+        let (distance, width) = (self.stride(), window.len());
+        let one_by_one = self.sparse(width) && (distance > SCANNED || self.shape.lengths.is_some());
+        let stride = if one_by_one { width } else { distance };
+        let per_block = (BLOCK / stride).max(1);
+        for start in traces.clone().step_by(per_block) {
+            control.check()?;
+            let count = per_block.min(traces.end - start);
             // Of the last trace only the window itself: bytes beyond it may lie behind the end of the file.
-            let block = &mut block[..(count - 1) * stride + width];
-            if sparse {
-                for (trace, row) in (start..).zip(block.chunks_mut(stride)) {
+            buffer.resize((count - 1) * stride + width, 0);
+            if one_by_one {
+                for (trace, row) in (start..).zip(buffer.chunks_mut(stride)) {
                     self.source.read(self.offset(trace) + window.start as u64, row)?;
                 }
             } else {
-                self.source.read(self.offset(start) + window.start as u64, block)?;
+                self.source.read(self.offset(start) + window.start as u64, buffer)?;
             }
-            take(start - range.start, block, stride);
+            take(start - traces.start, buffer, stride);
             control.done(count);
         }
         Ok(())

@@ -1,18 +1,25 @@
 //! Where the bytes come from: a regular file, memory, or an object of the caller's; always read by position.
 //!
-//! Positioned reads, not a memory map: a file cut short while it is being read gives an error here, a bus error there.
+//! Positioned reads, not accesses to a memory map: a file cut short while it is being read gives an error here, a bus error
+//! there. Where small pieces are wanted of a large file, `Picker` has the kernel make these accesses.
 
 use std::fmt::Debug;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::errors::{Error, Result};
+use crate::picker::Picker;
 use crate::refuse;
 
 /// Something that can be read at any position, from several threads at once.
 pub trait ReadAt: Debug + Send + Sync {
     /// Fill `buffer` from byte `offset` (0-based), or fail with `UnexpectedEof` if the bytes end before.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()>;
+
+    /// The file that the bytes are, if they are one.
+    fn file(&self) -> Option<&File> {
+        None
+    }
 }
 
 /// A name for messages, a size, and the bytes.
@@ -67,6 +74,11 @@ impl Source {
         })
     }
 
+    /// What picks small pieces out of a file; `None` where the input is no file.
+    pub fn picker(&self) -> Option<Picker<'_>> {
+        self.input.file().map(|file| Picker::new(file, self.size))
+    }
+
     /// Up to `length` bytes from `offset`, fewer at the end of the file.
     pub fn peek(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         let length = self.size.saturating_sub(offset).min(length as u64) as usize;
@@ -93,6 +105,10 @@ pub fn copy_at(bytes: &[u8], buffer: &mut [u8], offset: u64) -> std::io::Result<
 impl ReadAt for File {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(self, buffer, offset)
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(self)
     }
 }
 
