@@ -19,8 +19,8 @@ from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import Outline, Query
 from seisproc_core.testing.job_store import EVERYTHING, added, run_through
 from seisproc_jobstore import store as module
-from seisproc_jobstore.rows import mark
-from seisproc_jobstore.schema import VERSION
+from seisproc_jobstore.rows import COLUMNS, mark
+from seisproc_jobstore.schema import SCHEMA, VERSION
 from seisproc_jobstore.store import SqliteStore
 
 
@@ -103,6 +103,53 @@ def test_an_old_store_is_updated_and_a_copy_kept(tmp_path: Path) -> None:
     database = sqlite3.connect(kept)
     assert [json.loads(row[0]) for row in database.execute("SELECT document FROM jobs ORDER BY number")] == jobs
     assert database.execute("PRAGMA user_version").fetchone() == (1,)
+    database.close()
+
+
+def test_a_store_without_groups_is_updated(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    with SqliteStore(path) as store:
+        parent = added(store, name="naïve", output="/out/1.seis")
+        child = added(store, after=(parent.id,), output="/out/2.seis", config={"steps": [{"use": "agc"}]})
+        run_through(store, added(store, error="so").id)
+        before, outlines = store.find(EVERYTHING), store.unfinished()
+    as_version_2(path)
+    with SqliteStore(path) as store:
+        assert store.find(EVERYTHING) == before and store.unfinished() == outlines
+        assert store.children(parent.id) == [child.id] and store.holder("/out/2.seis") == child
+        assert store.find(Query(part_of="a")) == []
+    assert files(tmp_path) == ["jobs.sqlite", "jobs.sqlite.v2"]
+
+
+def test_a_damaged_store_without_groups_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    with SqliteStore(path) as store:
+        added(store)
+    as_version_2(path)
+    changed(path, "UPDATE jobs SET name = 'other'")
+    with pytest.raises(StorageError, match="format 2 does not match its checksum") as raised:
+        SqliteStore(path)
+    one_line(raised, path)
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    database.close()
+
+
+def as_version_2(path: Path) -> None:
+    """Take a store of today back to what it was before there were groups."""
+    database = sqlite3.connect(path, isolation_level=None)
+    first = COLUMNS.index("name")
+    split = COLUMNS.index("part_of")
+    rows = database.execute(f"SELECT {', '.join(COLUMNS)}, document FROM jobs JOIN documents USING (number)").fetchall()
+    database.execute("DROP TABLE jobs")
+    for sql in SCHEMA:
+        if ("TABLE jobs " in sql or " ON jobs " in sql) and "jobs_by_group" not in sql:
+            database.execute(sql.replace("        part_of TEXT NOT NULL,\n", ""))
+    for *row, document in rows:
+        rest = (*row[first:split], *row[split + 1 : -1])
+        old = (*row[:first], *rest, zlib.crc32(document.encode(), mark(rest)))
+        database.execute(f"INSERT INTO jobs VALUES ({', '.join('?' * len(old))})", old)
+    database.execute("PRAGMA user_version = 2")
     database.close()
 
 

@@ -23,7 +23,7 @@ from seisproc_core.jobs.store import Outline
 
 OUTLINE = ("number", "version", "id", "state", "priority", "cpus", "memory", "gpus", "parents", "driver", "attached")
 PROGRESS = ("done", "total")
-PLAIN = ("name", "type", "output", "error", "attempt")
+PLAIN = ("name", "type", "output", "error", "attempt", "part_of")
 DERIVED = ("created", "started", "ended", "seconds", "cpu_s", "peak_memory", "traces", "steps", "words")
 COLUMNS = (*OUTLINE, "outline_mark", *PROGRESS, "progress_mark", *PLAIN, *DERIVED, "mark")
 MAX_DOCUMENT = 64 << 20  # bytes of configuration, options, events and results of one job
@@ -96,7 +96,7 @@ def row_of(job: Job, state: State, events: Sequence[Event], document: str, numbe
         int(job.attached),
     )
     done, total = int(job.done), int(job.total)
-    plain = (text(job.name), text(job.type), text(job.output), text(job.error), int(job.attempt))
+    plain = (text(job.name), text(job.type), text(job.output), text(job.error), int(job.attempt), text(job.part_of))
     rest = (*plain, *_derived(job, events))
     return (
         *outline,

@@ -1,4 +1,4 @@
-"""The tables of a job store, and how a store of version 1 becomes one of today."""
+"""The tables of a job store, and how one of an older version becomes one of today."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from seisproc_core.jobs.model import Event, Job
 from seisproc_core.jobs.states import FINAL, State
 from seisproc_jobstore.rows import COLUMNS, BadRow, Row, document_of, mark, row_of
 
-VERSION = 2
+VERSION = 3
+OLD = (1, 2)  # versions that are updated
 ENDED = f"({', '.join(repr(state.value) for state in sorted(FINAL))})"
 OPEN = f"({', '.join(repr(state.value) for state in State if state not in FINAL)})"
 # Narrow rows and documents apart: searching, counting and outlining read no document.
@@ -44,6 +46,7 @@ SCHEMA = (
         output TEXT NOT NULL,
         error TEXT NOT NULL,
         attempt INTEGER NOT NULL,
+        part_of TEXT NOT NULL,
         created REAL NOT NULL,
         started REAL,
         ended REAL,
@@ -61,6 +64,7 @@ SCHEMA = (
     "CREATE INDEX jobs_by_state ON jobs (state)",
     "CREATE INDEX jobs_by_type ON jobs (type)",
     "CREATE INDEX jobs_by_time ON jobs (created)",
+    "CREATE INDEX jobs_by_group ON jobs (part_of) WHERE part_of <> ''",
     f"CREATE UNIQUE INDEX one_open_job_per_output ON jobs (output) WHERE output <> '' AND state NOT IN {ENDED}",
 )
 INSERT = f"INSERT INTO jobs VALUES ({', '.join('?' * len(COLUMNS))})"
@@ -99,28 +103,35 @@ def check_whole(db: sqlite3.Connection) -> None:
         raise BadRow("a dependency is missing")
 
 
-def migrate(db: sqlite3.Connection, path: Path) -> Path:
-    """Turn a store of version 1 into one of today, in a transaction that is open already.
+def migrate(db: sqlite3.Connection, path: Path, version: int) -> Path:
+    """Turn a store of an older version into one of today, in a transaction that is open already.
 
     Returns
     -------
     Path
-        The copy of the old file that is kept: ``jobs.sqlite.v1``.
+        The copy of the old file that is kept: ``jobs.sqlite.v1`` or ``jobs.sqlite.v2``.
     """
-    kept = _keep_copy(path, f"{path}.v1")
-    for name in ("jobs_by_state", "jobs_by_type", "one_unfinished_job_per_output"):
-        db.execute(f"DROP INDEX IF EXISTS {name}")
+    kept = _keep_copy(path, f"{path}.v{version}")
+    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'jobs' AND sql IS NOT NULL"
+    for (name,) in db.execute(indexes).fetchall():
+        quoted = name.replace('"', '""')
+        db.execute(f'DROP INDEX "{quoted}"')
     db.execute("ALTER TABLE jobs RENAME TO old_jobs")
-    last = db.execute("SELECT coalesce(max(number), 0) FROM old_jobs").fetchone()[0]
-    create(db, last, last)
-    for row, document in _old_jobs(db):
-        db.execute(INSERT, row)
-        db.execute(INSERT_DOCUMENT, (row[0], document))
+    (_from_1 if version == 1 else _from_2)(db)
     db.execute("DROP TABLE old_jobs")
+    db.execute(f"PRAGMA user_version = {VERSION}")
     return kept
 
 
-def _old_jobs(db: sqlite3.Connection) -> Iterator[tuple[Row, str]]:
+def _from_1(db: sqlite3.Connection) -> None:
+    last = db.execute("SELECT coalesce(max(number), 0) FROM old_jobs").fetchone()[0]
+    create(db, last, last)
+    for row, document in _jobs_of_1(db):
+        db.execute(INSERT, row)
+        db.execute(INSERT_DOCUMENT, (row[0], document))
+
+
+def _jobs_of_1(db: sqlite3.Connection) -> Iterator[tuple[Row, str]]:
     rows = db.execute("SELECT number, document, done, total, created FROM old_jobs ORDER BY number")
     for number, old, done, total, created in rows:
         try:
@@ -134,6 +145,25 @@ def _old_jobs(db: sqlite3.Connection) -> Iterator[tuple[Row, str]]:
             job = attrs.evolve(job, state=State.QUEUED, events=(Event(0, State.QUEUED, created),))
         document = document_of(job, job.events)
         yield row_of(job, job.state, job.events, document, number, number), document
+
+
+def _from_2(db: sqlite3.Connection) -> None:
+    """Version 2 knew no groups; its other tables are those of today."""
+    for statement in SCHEMA:
+        if " ON jobs " in statement or "TABLE jobs " in statement:
+            db.execute(statement)
+    before = [name for name in COLUMNS if name != "part_of"]
+    rows = db.execute(f"SELECT {', '.join(before)}, document FROM old_jobs LEFT JOIN documents USING (number)")
+    db.executemany(INSERT, (_row_of_2(row[:-1], row[-1]) for row in rows))
+
+
+def _row_of_2(row: Row, document: str | None) -> Row:
+    """A row of version 2 as one of today, its checksum compared and made again."""
+    first, split = COLUMNS.index("name"), COLUMNS.index("part_of")
+    if document is None or zlib.crc32(document.encode(), mark(row[first:-1])) != row[-1]:
+        raise BadRow(f"job {row[COLUMNS.index('id')]} of format 2 does not match its checksum")
+    rest = (*row[first:split], "", *row[split:-1])
+    return (*row[:first], *rest, zlib.crc32(document.encode(), mark(rest)))
 
 
 def _keep_copy(path: Path, name: str) -> Path:

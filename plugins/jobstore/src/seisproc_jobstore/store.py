@@ -35,12 +35,11 @@ from seisproc_jobstore.rows import (
     text,
 )
 from seisproc_jobstore.schema import ENDED, OPEN
-from seisproc_jobstore.searching import where
+from seisproc_jobstore.searching import LAST, where
 
 CHECKED_WHEN_OPENED = 4 << 20  # bytes; larger files are checked when an engine begins to lead
 _JOB = f"SELECT {', '.join(COLUMNS)}, document FROM jobs LEFT JOIN documents USING (number)"
 _OUTLINE = f"SELECT {', '.join(OUTLINE)}, outline_mark FROM jobs"
-_LAST = "\U0010ffff"  # sorts after whatever an id may go on with
 _CHECKSUMS = ("id", "outline_mark", "progress_mark", "mark")
 _marks = itemgetter(*(COLUMNS.index(name) for name in _CHECKSUMS))
 _MARKS = f"SELECT {', '.join(_CHECKSUMS)} FROM jobs WHERE number = ?"
@@ -60,7 +59,7 @@ class SqliteStore:
     Any number of threads and processes of one machine may use the same file. `add`, `edit` and `purge`, and moves that
     users ask for or that end a job, are on the disk when they return; that a job runs or seals, and its progress,
     survive the process, but perhaps not a power cut. A file of an older version is updated when it is opened; a copy
-    is kept (``jobs.sqlite.v1``). Nothing is ever deleted unless `purge` is called.
+    is kept (``jobs.sqlite.v2``). Nothing is ever deleted unless `purge` is called.
 
     On a local disk the file has a write-ahead log. That needs memory which all its users share, so on a network file
     system (NFS, SMB, GPFS, Lustre, ...) a rollback journal takes its place: slower, and as safe as the locks of that
@@ -114,8 +113,8 @@ class SqliteStore:
 
     def _make_or_update(self, db: sqlite3.Connection) -> None:
         version = schema.version_of(db)  # another process may have been faster
-        if version == 1:
-            schema.migrate(db, self.path)
+        if version in schema.OLD:
+            schema.migrate(db, self.path, version)
         elif version != schema.VERSION:
             if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise StorageError(f"{self.path} is a database, but no job store: name another file")
@@ -311,7 +310,7 @@ class SqliteStore:
         known = text(beginning)
         if _exists(db, beginning):
             return known
-        found = db.execute("SELECT id FROM jobs WHERE id >= ? AND id < ?", (known, known + _LAST))
+        found = db.execute("SELECT id FROM jobs WHERE id >= ? AND id < ?", (known, known + LAST))
         return the_one(beginning, [row[0] for row in found])
 
     def _row(self, db: sqlite3.Connection, job_id: str) -> Row:

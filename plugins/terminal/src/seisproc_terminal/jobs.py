@@ -182,12 +182,13 @@ def _with_way_on(error: SeisprocError, target: Path, signals: Signals) -> Seispr
     elif unfinished(target) and "seisproc resume" not in message:
         message = f"{message}; go on with: seisproc resume {target}"
     if isinstance(error, Cancelled):
-        return _cancelled(signals.first, message)
+        return cancelled(signals.first, message)
     error.args = (message,)
     return error
 
 
-def _cancelled(number: int | None, message: str = "cancelled") -> Cancelled:
+def cancelled(number: int | None, message: str = "cancelled") -> Cancelled:
+    """What a signal ends a command with."""
     error = Cancelled(message)
     if number is not None:
         error.exit_code = 128 + number
@@ -229,7 +230,7 @@ class Signals:
             os._exit(128 + number)
         self.first = number
         if not self._caught:
-            raise _cancelled(number)
+            raise cancelled(number)
 
 
 class _Display(Protocol):

@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from seisproc_core.jobs import groups
+from seisproc_core.jobs.groups import Group
 from seisproc_core.jobs.handle import in_flight
+from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.recovery import is_interrupted
 from seisproc_core.jobs.states import ACTIVE
-from seisproc_core.jobs.store import Query
 from seisproc_terminal import output
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from seisproc_core.jobs.model import Job
     from seisproc_core.jobs.states import State
     from seisproc_core.jobs.store import JobStore
 
@@ -41,6 +42,27 @@ def explained(store: JobStore) -> Callable[[str], str]:
         return explanation()(job_id)
 
     return why
+
+
+def entry_facts(entry: Job | Group, waits: Callable[[str], str]) -> dict[str, Any]:
+    """What a list shows of a job, or of a group of them, which has the same columns."""
+    if isinstance(entry, Job):
+        return facts(entry, waits)
+    parts = [facts(job, waits) for job in entry.jobs]
+    interrupted = entry.state in ACTIVE and all(part["state"] != entry.state for part in parts)
+    return {
+        "id": entry.id,
+        "type": groups.TYPE,
+        "name": entry.name,
+        "state": "interrupted" if interrupted else str(entry.state),
+        "priority": max(part["priority"] for part in parts),
+        "since": max(part["since"] for part in parts),
+        "done": sum(part["done"] for part in parts),
+        "total": sum(part["total"] for part in parts),
+        "output": "",
+        "error": next((part["error"] for part in parts if part["error"]), ""),
+        "why": entry.summary,
+    }
 
 
 def facts(job: Job, waits: Callable[[str], str] = lambda _: "") -> dict[str, Any]:
@@ -81,7 +103,7 @@ def watch(store: JobStore, limit: int, states: frozenset[State]) -> None:
         try:
             while True:
                 waits = explained(store)
-                jobs = [facts(job, waits) for job in store.find(Query(limit=limit, states=states))]
+                jobs = [entry_facts(entry, waits) for entry in groups.newest(store, limit, states)]
                 live.update(_table(jobs, console.width), refresh=True)
                 time.sleep(_EVERY_S)
         except KeyboardInterrupt:

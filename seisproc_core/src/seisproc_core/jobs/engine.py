@@ -20,9 +20,10 @@ from seisproc_core.errors import UsageError
 from seisproc_core.jobs import client, detached
 from seisproc_core.jobs.events import EventBus
 from seisproc_core.jobs.handle import JobHandle, Progress
-from seisproc_core.jobs.model import Job
+from seisproc_core.jobs.model import Job, new_id
 from seisproc_core.jobs.prepare import Prepared, Request, new_job, prepare, prepare_resume
 from seisproc_core.jobs.process import identity
+from seisproc_core.jobs.recovery import recover
 from seisproc_core.jobs.repair import prepare_repair
 from seisproc_core.jobs.resources import Resources, cpu_count, this_machine
 from seisproc_core.jobs.states import State
@@ -135,7 +136,7 @@ class Engine:
             discard=discard,
             resume=resume,
             detach=detach,
-            after=tuple(other if isinstance(other, str) else other.id for other in after),
+            after=_ids(after),
         )
         self._refuse_if_closed()
         job = new_job(flow, request, self.registry, self.capacity)
@@ -146,11 +147,44 @@ class Engine:
             return self._hold(prepare(flow, job, self.store, self.registry, self.capacity), since)
         return self._hold_unplanned([(flow, job)])[0]
 
-    def submit_all(self, flows: Iterable[Flow], *, detach: bool = False, priority: int = 5) -> list[JobHandle]:
-        """Queue many flows at once, all or none; they are planned when they start."""
+    def submit_all(
+        self,
+        flows: Iterable[Flow],
+        *,
+        priority: int = 5,
+        executor: str | None = None,
+        replace: bool = False,
+        discard: bool = False,
+        resume: bool = False,
+        detach: bool = False,
+        after: Sequence[str | JobHandle] = (),
+        group: str = "",
+    ) -> list[JobHandle]:
+        """Queue many flows at once, all or none; they are planned when they start. Options are those of `submit`.
+
+        Parameters
+        ----------
+        group
+            A name: the jobs then belong together, and are listed, paused, cancelled and retried as one; see
+            `seisproc_core.jobs.groups`.
+        """
         self._refuse_if_closed()
-        request = self._request(detach=detach, priority=priority, executor=self._executor)
-        return self._hold_unplanned([(flow, new_job(flow, request, self.registry, self.capacity)) for flow in flows])
+        request = self._request(
+            priority=priority,
+            executor=executor or self._executor,
+            replace=replace,
+            discard=discard,
+            resume=resume,
+            detach=detach,
+            after=_ids(after),
+            group=group,
+            part_of=new_id() if group else "",
+        )
+        made = []
+        for row, flow in enumerate(flows, 1):
+            one = attrs.evolve(request, row=row) if group else request
+            made.append((flow, new_job(flow, one, self.registry, self.capacity)))
+        return self._hold_unplanned(made)
 
     def resume(
         self, target: Path, *, executor: str | None = None, trust: bool = False, detach: bool = False
@@ -225,7 +259,18 @@ class Engine:
         UsageError
             The job is not finished, or was completed; or its data were in memory.
         """
-        old = self.store.get(job_id)
+        since = self._supervisor.noticed
+        flow, job = self._again(job_id, detach=detach, discard=discard)
+        return self._hold(prepare(flow, job, self.store, self.registry, self.capacity), since)
+
+    def retry_all(self, job_ids: Iterable[str], *, detach: bool = False, discard: bool = False) -> list[JobHandle]:
+        """Repeat several jobs, all or none; they are planned when they start. See `retry`."""
+        self._refuse_if_closed()
+        return self._hold_unplanned([self._again(job_id, detach=detach, discard=discard) for job_id in job_ids])
+
+    def _again(self, job_id: str, *, detach: bool, discard: bool) -> tuple[Flow, Job]:
+        """Flow and new job that repeat one."""
+        old = recover(self.store, self.store.get(job_id))
         if old.state not in (State.FAILED, State.CANCELLED):
             raise UsageError(f"job {old.id} is {old.state}: only a failed or cancelled job can be retried")
         request = self._request(
@@ -240,10 +285,12 @@ class Engine:
             resume=True,
             detach=detach,
             retry_of=old.id,
+            part_of=old.part_of,
+            group=str(old.options.get("group", "")),
+            row=int(old.options.get("row", 0)),
         )
-        flow, since = Flow.from_json(old.config), self._supervisor.noticed
-        job = new_job(flow, request, self.registry, self.capacity)
-        return self._hold(prepare(flow, job, self.store, self.registry, self.capacity), since)
+        flow = Flow.from_json(old.config)
+        return flow, new_job(flow, request, self.registry, self.capacity)
 
     # -- other jobs
 
@@ -341,3 +388,7 @@ class Engine:
     def lead_until_idle(self) -> None:
         """Lead the store in this process as long as there are detached jobs to run; return at once if another does."""
         self._supervisor.serve()
+
+
+def _ids(jobs: Sequence[str | JobHandle]) -> tuple[str, ...]:
+    return tuple(job if isinstance(job, str) else job.id for job in jobs)

@@ -28,6 +28,11 @@ class Event:
         return {"sequence": self.sequence, "state": self.state.value, "at": self.at, "reason": self.reason}
 
 
+def new_id() -> str:
+    """12 hexadecimal digits."""
+    return secrets.token_hex(6)
+
+
 @attrs.frozen(kw_only=True)
 class Job:
     """A job, immutable; `moved` gives its next version.
@@ -51,7 +56,9 @@ class Job:
     after
         Ids of jobs that must be completed before it starts.
     options
-        What else its submitter chose, as plain JSON values: ``replace``, ``discard``, ``resume``.
+        What else its submitter chose, as plain JSON values: ``replace``, ``discard``, ``resume``,
+        ``group``
+        and ``row`` (the name of its group, and where it stands in it).
     driver
         Identity of the process that runs it, or will (`seisproc_core.jobs.process.identity`); empty for a detached
         job that nobody has started.
@@ -62,6 +69,8 @@ class Job:
         How many processes have begun to run it; a pause is not an attempt.
     retry_of
         Id of the job that this one repeats.
+    part_of
+        Id of the group of jobs that it belongs to; see `seisproc_core.jobs.groups`.
     done, total
         Input traces of the latest report, over all stages.
     result
@@ -72,7 +81,7 @@ class Job:
         One line why it failed; the file with tracebacks and what its workers printed.
     """
 
-    id: str = attrs.field(factory=lambda: secrets.token_hex(6))
+    id: str = attrs.field(factory=new_id)
     name: str
     type: str
     config: Mapping[str, Any]
@@ -88,6 +97,7 @@ class Job:
     attached: bool = True
     attempt: int = 0
     retry_of: str = ""
+    part_of: str = ""
     state: State = State.CREATED
     events: tuple[Event, ...] = ()
     done: int = 0

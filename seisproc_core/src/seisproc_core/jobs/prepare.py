@@ -15,9 +15,10 @@ from typing import Any
 import attrs
 
 from seisproc_core.data.survey import Survey
-from seisproc_core.errors import Incomplete, OutputExists, SeisprocError, UsageError
+from seisproc_core.errors import Incomplete, SeisprocError, UsageError
 from seisproc_core.execution.worker import open_address
 from seisproc_core.jobs import client
+from seisproc_core.jobs.checks import check_begun, checked_plan, file_bytes, is_done, open_source, versions_of
 from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.recovery import recover
@@ -27,17 +28,13 @@ from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import JobStore, busy
 from seisproc_core.jobs.workfolder import (
     WorkFolder,
-    check_target,
     is_committed,
     remove,
-    sealed_fingerprint,
-    sidecar_of,
     sweep,
 )
-from seisproc_core.plugins import Registry, requirements
+from seisproc_core.plugins import Registry
 from seisproc_core.processing.flow import Flow
 from seisproc_core.processing.inputs import identities
-from seisproc_core.processing.kernels import REFERENCE
 from seisproc_core.processing.plan import Plan, bytes_per_worker
 from seisproc_core.processing.planning import plan_flow
 
@@ -61,6 +58,9 @@ class Request:
     detach: bool = False
     after: tuple[str, ...] = ()
     retry_of: str = ""
+    part_of: str = ""
+    group: str = ""
+    row: int = 0
     driver: str = ""
 
 
@@ -102,7 +102,7 @@ def new_job(flow: Flow, request: Request, known: Registry, capacity: Resources) 
         executor = request.executor if request.executor in (IN_PROCESS, THREADS) else IN_PROCESS
     known.find("executors", executor)
     workers = 1 if executor == IN_PROCESS else request.workers
-    chosen = {name: True for name in ("replace", "discard", "resume") if getattr(request, name)}
+    chosen = {name: getattr(request, name) for name in ("replace", "discard", "resume", "group", "row")}
     return Job(
         name=flow.name,
         type=request.type,
@@ -114,16 +114,17 @@ def new_job(flow: Flow, request: Request, known: Registry, capacity: Resources) 
         threads=request.threads,
         resources=Resources(min(workers * request.threads, capacity.cpus), workers * WORKER_BYTES, request.gpus),
         after=request.after,
-        options=chosen,
+        options={name: value for name, value in chosen.items() if value},
         driver="" if request.detach else request.driver,
         attached=not request.detach,
         retry_of=request.retry_of,
+        part_of=request.part_of,
     )
 
 
 def prepare(flow: Flow, job: Job, store: JobStore, known: Registry, capacity: Resources) -> Prepared:
     """Plan a flow and keep it as a job; see `Engine.submit` for what is refused."""
-    survey = _source(flow, known)
+    survey = open_source(flow, known)
     if not job.output:
         plan = plan_flow(flow, known, survey)
         job = sized(job, plan, capacity)
@@ -142,12 +143,12 @@ def prepare_stored(job: Job, flow: Flow | None, store: JobStore, known: Registry
     """
     flow = flow or Flow.from_json(job.config)
     if not job.output:
-        survey = _source(flow, known)
+        survey = open_source(flow, known)
         plan = plan_flow(flow, known, survey)
         return Prepared(job=job, run=MemoryRun(plan, survey, known), notes=plan.notes)
     found = _begun_by(job)
     if found is None:
-        return _ToFolder(flow, job, store, known).prepare(_source(flow, known), None)
+        return _ToFolder(flow, job, store, known).prepare(open_source(flow, known), None)
     lock = OutputLock(Path(job.output), job.id, even_living=True)
     with released_on_error(lock):
         work = WorkFolder(found)
@@ -163,13 +164,6 @@ def _begun_by(job: Job) -> Path | None:
             if WorkFolder(path).record["job"] == job.id and not is_committed(path):
                 return path
     return None
-
-
-def _source(flow: Flow, known: Registry) -> Survey:
-    if flow.source.survey is not None:
-        return flow.source.survey
-    opened: Survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
-    return opened
 
 
 def sized(job: Job, plan: Plan, capacity: Resources) -> Job:
@@ -196,13 +190,9 @@ class _ToFolder:
 
     def prepare(self, survey: Survey, capacity: Resources | None) -> Prepared:
         """`capacity` is that of the machine for a new job; None for one that the store has."""
-        flow, target = self.flow, self.target
+        target = self.target
         may_be_done = self.resume and os.path.lexists(target)
-        check_target(target, list(flow.source.paths), replace=self.replace or may_be_done)
-        if flow.sink.sidecar and not (self.replace or self.resume) and os.path.lexists(sidecar_of(target)):
-            raise OutputExists(f"{sidecar_of(target)} exists; choose another output, or --replace to replace both")
-        plan = plan_flow(flow, self.known, survey)
-        check_target(target, list(plan.paths), replace=self.replace or may_be_done)
+        plan = checked_plan(self.flow, self.known, survey, replace=self.replace, resume=self.resume)
         if capacity is not None:
             self.job = sized(self.job, plan, capacity)
         versions = versions_of(plan, self.known)
@@ -250,22 +240,14 @@ class _ToFolder:
         for path in WorkFolder.find(self.target):
             if self.discard or is_committed(path):
                 remove(path)
-            elif path.name.endswith(f".{fingerprint[:8]}.part"):
-                same = WorkFolder(path)
             else:
-                raise Incomplete(
-                    f"{path.name} holds the unfinished output of another flow: "
-                    f"seisproc resume {self.target} finishes it, --discard throws it away"
-                )
+                check_begun(path, self.target, fingerprint)
+                same = WorkFolder(path)
         return same
 
     def _is_done(self, plan: Plan, fingerprint: str) -> bool:
-        """Whether the output that is there is this job's; a single file tells no more than its size."""
-        size = self._file_bytes(plan)
-        if size is None:
-            done = sealed_fingerprint(self.target) == fingerprint
-        else:
-            done = self.target.is_file() and self.target.stat().st_size == size
+        """Whether the output that is there is this job's."""
+        done = is_done(self.target, plan, fingerprint, self.known)
         if not done and not self.replace:
             raise UsageError(f"{self.target} is the result of another flow; use --replace to replace it")
         return done
@@ -293,12 +275,7 @@ class _ToFolder:
             "workers": self.job.workers,
             "threads": self.job.threads,
         }
-        return WorkFolder.create(self.target, fingerprint, plan.stages, self._file_bytes(plan), record)
-
-    def _file_bytes(self, plan: Plan) -> int | None:
-        last = plan.stages[-1]
-        size: int | None = self.known.load("storage", last.storage)().sink(last.output).file_bytes
-        return size
+        return WorkFolder.create(self.target, fingerprint, plan.stages, file_bytes(plan, self.known), record)
 
 
 def as_complete(job: Job) -> Job:
@@ -419,20 +396,6 @@ def _check_unchanged(work: WorkFolder, known: Registry) -> None:
     opened = functools.partial(open_address, known=known, held={})
     if list(identities(work.stages, opened)) != list(work.record["inputs"]):
         raise Incomplete(f"an input changed since {work.target} was begun; run again with --discard")
-
-
-def versions_of(plan: Plan, known: Registry) -> dict[str, str]:
-    """Versions of every distribution whose code decides the output's bytes, and of the libraries these require."""
-    steps = [step for stage in plan.stages for step in stage.steps]
-    kernels = [item for step in steps for item in step.kernels.items()]
-    used = {"seisproc-core", *(step.distribution for step in steps)}
-    used |= {known.find("storage", stage.storage).distribution for stage in plan.stages}
-    addresses = [address for stage in plan.stages for address in stage.addresses()]
-    used |= {known.find("storage", str(address["storage"])).distribution for address in addresses}
-    used |= {known.find("kernels", f"{name}.{backend}").distribution for name, backend in kernels}
-    used |= {known.find("backends", backend).distribution for _, backend in kernels if backend != REFERENCE}
-    used |= {name for distribution in used for name in requirements(distribution)}
-    return {name: known.code_of(name) for name in sorted(used)}
 
 
 def _default_executor(known: Registry) -> str:

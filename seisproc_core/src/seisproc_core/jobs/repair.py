@@ -21,10 +21,11 @@ import attrs
 from seisproc_core.errors import Damaged, Incomplete, SeisprocError, StorageError, UsageError
 from seisproc_core.execution.executor import Receipt
 from seisproc_core.jobs import durable, provenance
+from seisproc_core.jobs.checks import versions_of
 from seisproc_core.jobs.journal import Journal
 from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.model import Job
-from seisproc_core.jobs.prepare import Prepared, Request, new_job, released_on_error, settle, sized, versions_of
+from seisproc_core.jobs.prepare import Prepared, Request, new_job, released_on_error, settle, sized
 from seisproc_core.jobs.resources import Resources
 from seisproc_core.jobs.runner import FolderRun, NothingToRun
 from seisproc_core.jobs.store import JobStore

@@ -13,7 +13,7 @@ from seisproc_core.data.formats import format_for, open_survey
 from seisproc_core.data.survey import Survey
 from seisproc_core.errors import Damaged, PluginError, SeisprocError, UsageError
 from seisproc_core.jobs import provenance
-from seisproc_core.jobs.prepare import versions_of
+from seisproc_core.jobs.checks import versions_of
 from seisproc_core.jobs.repair import as_run
 from seisproc_core.jobs.runner import machine
 from seisproc_core.jobs.workfolder import sealed_root

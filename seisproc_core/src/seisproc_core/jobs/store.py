@@ -52,6 +52,8 @@ class Query:
         Occurs in the name, output, error or id, whatever the case.
     since, until
         Wall time of submission, seconds since the epoch; `since` inclusive, `until` exclusive.
+    part_of
+        Id of a group of jobs, or its beginning.
     limit, offset
         So many, after so many newer ones; None: all.
     """
@@ -61,6 +63,7 @@ class Query:
     text: str = ""
     since: float | None = None
     until: float | None = None
+    part_of: str = ""
     limit: int | None = 50
     offset: int = 0
 
@@ -73,7 +76,12 @@ class Query:
             and self.text.casefold() in words
             and (self.since is None or job.created_at >= self.since)
             and (self.until is None or job.created_at < self.until)
+            and job.part_of.startswith(self.part_of)
         )
+
+
+class NoSuchJob(UsageError):
+    """No job has an id that begins so."""
 
 
 class JobStore(Protocol):
@@ -358,6 +366,6 @@ def the_one(beginning: str, ids: Iterable[str]) -> str:
     """The only id that begins so."""
     found: Sequence[str] = [job_id for job_id in ids if job_id.startswith(beginning)] if beginning else []
     if len(found) != 1:
-        what = "no job" if not found else f"{len(found)} jobs"
-        raise UsageError(f"{what} with an id that begins with '{beginning}' (seisproc jobs list shows them)")
+        kind, what = (UsageError, f"{len(found)} jobs") if found else (NoSuchJob, "no job")
+        raise kind(f"{what} with an id that begins with '{beginning}' (seisproc jobs list shows them)")
     return found[0]

@@ -16,6 +16,7 @@ from seisproc_core.data.words import canonical
 from seisproc_core.errors import FlowError, ParameterError, check_no_secret
 from seisproc_core.plugins import Registry, registry
 from seisproc_core.processing.params import plain_value
+from seisproc_core.processing.variables import declared, substituted, unknown_variable, value_of
 
 MAX_FLOW_BYTES = 4 << 20
 
@@ -97,6 +98,8 @@ class Flow:
         Folder that relative paths of tables are taken from.
     import_options
         The ``[import]`` table: how the source is read when it is first imported (custom header words, overrides).
+    variables
+        The variables that were put into its values, as they were: for people and provenance.
     written
         The steps as somebody wrote them, where `steps` has every parameter that a job filled in: only the history of
         the output asks for them. None where both are the same.
@@ -108,6 +111,7 @@ class Flow:
     name: str = "flow"
     base: Path = attrs.field(factory=Path)
     import_options: Mapping[str, Any] = attrs.field(factory=dict)
+    variables: Mapping[str, Any] = attrs.field(factory=dict)
     written: tuple[Step, ...] | None = None
 
     @property
@@ -117,7 +121,12 @@ class Flow:
         return self.source.storage == "memory" or any(isinstance(value, Survey) for value in values)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Flow:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        overrides: Sequence[str] = (),
+        variables: Mapping[str, Any] | None = None,
+    ) -> Flow:
         """Read a flow file.
 
         Parameters
@@ -126,6 +135,8 @@ class Flow:
             A TOML file of at most 4 MiB.
         overrides
             ``"agc.window_ms=300"``: step (or ``source``, ``sink``), parameter, and value as TOML writes it.
+        variables
+            Values for variables of the flow, instead of their defaults; `typed_variables` reads them from text.
 
         Raises
         ------
@@ -133,24 +144,25 @@ class Flow:
             The file cannot be read, or does not make sense; says where.
         """
         path = Path(path)
-        try:
-            if path.stat().st_size > MAX_FLOW_BYTES:
-                raise FlowError(f"{path} is larger than {MAX_FLOW_BYTES >> 20} MiB: not a flow")
-            plain = tomllib.loads(path.read_text("utf-8"))
-        except OSError as error:
-            raise FlowError(f"cannot read flow {path}: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of thousands of digits
-            raise FlowError(f"{path} is not a TOML file: {str(error).splitlines()[0]}") from error
-        for override in overrides:
-            _override(plain, override)
-        return cls.parse(plain, base=path.parent, name=path.stem)
+        return cls.parse(read_tables(path, overrides), base=path.parent, name=path.stem, variables=variables)
 
     @classmethod
-    def parse(cls, plain: Mapping[str, Any], *, base: Path = Path(), name: str = "flow") -> Flow:
-        """A flow from the tables of a flow file."""
-        unknown = set(plain) - {"import", "source", "step", "sink", "name"}
+    def parse(
+        cls,
+        plain: Mapping[str, Any],
+        *,
+        base: Path = Path(),
+        name: str = "flow",
+        variables: Mapping[str, Any] | None = None,
+    ) -> Flow:
+        """A flow from the tables of a flow file, its variables replaced by their values."""
+        unknown = set(plain) - {"import", "name", "sink", "source", "step", "variables"}
         if unknown:
-            raise FlowError(f"flow {name}: unknown table '{min(unknown)}'; a flow has name, import, source, step, sink")
+            raise FlowError(
+                f"flow {name}: unknown table '{min(unknown)}'; a flow has name, variables, import, source, step, sink"
+            )
+        values = _values(plain, name, variables or {})
+        plain = substituted(plain, values, f"flow {name}")
         source, sink = plain.get("source"), plain.get("sink")
         steps = plain.get("step", [])
         if not isinstance(source, Mapping) or not isinstance(sink, Mapping) or not isinstance(steps, list):
@@ -178,6 +190,7 @@ class Flow:
             name=str(plain.get("name", name)),
             base=base.absolute(),
             import_options=dict(plain.get("import", {})),
+            variables=values,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -186,6 +199,7 @@ class Flow:
         return {
             "name": self.name,
             "base": str(self.base),
+            **({"variables": dict(self.variables)} if self.variables else {}),
             "source": {
                 "storage": source.storage,
                 "paths": list(source.paths),
@@ -248,9 +262,65 @@ class Flow:
                 ),
                 name=str(plain["name"]),
                 base=Path(plain["base"]),
+                variables=dict(plain.get("variables", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FlowError(f"the description of a flow cannot be read: {error!r}") from error
+
+
+def read_tables(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The tables of a flow file as they are written, with overrides; see `Flow.load`."""
+    try:
+        if path.stat().st_size > MAX_FLOW_BYTES:
+            raise FlowError(f"{path} is larger than {MAX_FLOW_BYTES >> 20} MiB: not a flow")
+        plain = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise FlowError(f"cannot read flow {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of thousands of digits
+        raise FlowError(f"{path} is not a TOML file: {str(error).splitlines()[0]}") from error
+    for override in overrides:
+        _override(plain, override)
+    return plain
+
+
+def load_typed(path: Path, overrides: Sequence[str] = (), variables: Sequence[str] = ()) -> Flow:
+    """`Flow.load` with variables as a command line gives them, ``line=L12``."""
+    plain = read_tables(path, overrides)
+    values = typed_variables(plain, path.stem, variables)
+    return Flow.parse(plain, base=path.parent, name=path.stem, variables=values)
+
+
+def typed_variables(plain: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Variables of a flow from ``line=L12``, each of the type of its default.
+
+    Raises
+    ------
+    FlowError
+        The flow declares no such variable, or the text is no value for it.
+    """
+    defaults, values = declared(plain, f"flow {name}"), {}
+    for text in texts:
+        variable, equals, value = text.partition("=")
+        if not equals:
+            raise FlowError(f"variable {text}: write name=value, e.g. line=L12")
+        _check_variable(variable.strip(), defaults, name)
+        try:
+            values[variable.strip()] = value_of(value, defaults[variable.strip()])
+        except FlowError as error:
+            raise FlowError(f"variable {variable.strip()} {error}") from None
+    return values
+
+
+def _values(plain: Mapping[str, Any], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = declared(plain, f"flow {name}")
+    for variable in given:
+        _check_variable(variable, defaults, name)
+    return {**defaults, **given}
+
+
+def _check_variable(variable: str, defaults: Mapping[str, Any], name: str) -> None:
+    if variable not in defaults:
+        raise FlowError(f"flow {name}: {unknown_variable(variable, defaults)}")
 
 
 def _address(

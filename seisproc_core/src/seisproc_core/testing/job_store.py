@@ -271,6 +271,17 @@ class JobStoreSuite:
             assert store.find(query) == [job for job in jobs if query.matches(job)], query
         assert len(store.find(Query(text="%"))) == 1 and len(store.find(queries[4])) == 3
 
+    def test_finds_the_jobs_of_a_group(self, store: JobStore) -> None:
+        members = [added(store, part_of="aab000000000", name=str(k)) for k in range(3)]
+        added(store)
+        other = added(store, part_of="aac000000000")
+        for beginning in ("aab000000000", "aab"):
+            found = store.find(Query(part_of=beginning, limit=None))
+            assert [job.id for job in found] == [job.id for job in reversed(members)]
+        assert store.find(Query(part_of="aac")) == [other]
+        assert len(store.find(Query(part_of="aa", limit=None))) == 4
+        assert store.find(Query(part_of="b")) == store.find(Query(part_of="%")) == []
+
     # -- outlines
 
     def test_outlines_tell_what_the_jobs_do(self, store: JobStore) -> None:

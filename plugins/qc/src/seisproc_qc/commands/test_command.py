@@ -23,6 +23,8 @@ if TYPE_CHECKING:
               help="Values to try. May be repeated: all combinations. STEP#2 is the second of that name.")  # fmt: skip
 @click.option("--at", "places", multiple=True, metavar="WORD=VALUE,...",
               help="Gathers to look at; FIRST:LAST is a range. May be repeated: all words must match.")  # fmt: skip
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE",
+              help="Set a variable that the flow declares. May be repeated.")  # fmt: skip
 @click.option("--until", metavar="STEP", help="Look at the traces after this step instead of after the last.")
 @click.option("--against", type=click.Choice(["first", "base"]), default="first", show_default=True,
               help="What differences are taken against: the first value, or the flow as it stands.")  # fmt: skip
@@ -40,6 +42,7 @@ def command(
     flow: Path,
     varied: tuple[str, ...],
     places: tuple[str, ...],
+    variables: tuple[str, ...],
     until: str | None,
     against: Against,
     choices: tuple[str, ...],
@@ -62,14 +65,14 @@ def command(
       seisproc test line.toml --vary agc.window_ms=250,500 --vary agc.kind=rms,gaussian --at cdp=400
       seisproc test line.toml --vary decon.gap_ms=8,16,24,32 --choose 16
     """
-    from seisproc_core.processing.flow import Flow
+    from seisproc_core.processing.flow import load_typed
 
     if not places and not choices:
         raise UsageError("say where to look, as --at cdp=400,900, or what to --choose")
     vary = dict(_values(text) for text in varied)
     if len(vary) != len(varied):
         raise UsageError("a parameter is varied twice: put its values into one --vary")
-    loaded = Flow.load(flow)
+    loaded = load_typed(flow, variables=variables)
     text = _edited(flow, loaded, vary, choices) if choices else None
     document: dict[str, Any] = {"flow": str(flow)}
     if places:

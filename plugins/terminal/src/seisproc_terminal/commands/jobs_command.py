@@ -77,15 +77,28 @@ def list_jobs(limit: int, states: tuple[str, ...], watch: bool, as_json: bool) -
 def show(id: str, as_json: bool) -> None:
     """Show the job ID (its first characters will do): what it ran, and every state it went through.
 
+    Of a group, as `seisproc run --lines` makes them, every job is listed. Wherever a job's ID is asked for, that of a
+    group will do.
+
     \b
     Examples:
       seisproc jobs show 7f3a
     """
-    from seisproc_terminal.watching import explained, facts, local
+    from seisproc_core.jobs.groups import Group, find
+    from seisproc_terminal.watching import entry_facts, explained, facts, local
 
     store = _store()
-    job = store.get(id)
-    shown = facts(job, explained(store))
+    waits = explained(store)
+    job = find(store, id)
+    if isinstance(job, Group):
+        jobs = [facts(one, waits) for one in job.jobs]
+        if as_json:
+            output.document({**entry_facts(job, waits), "jobs": jobs})
+            return
+        output.fields(entry_facts(job, waits))
+        output.table(_HEAD, [[one[key] for key in _KEYS] for one in jobs], indent="  ")
+        return
+    shown = facts(job, waits)
     if as_json:
         output.document({**job.to_json(), "shown_state": shown["state"]})
         return
@@ -145,9 +158,10 @@ def resume(ids: tuple[str, ...], as_json: bool) -> None:
       seisproc jobs resume 7f3a
     """
     from seisproc_core.jobs import client, detached
+    from seisproc_core.jobs.groups import every
 
     store = _store()
-    jobs = [client.resume(store, one) for one in ids]
+    jobs = [job for one in ids for job in every(store, one, client.resume)]
     if any(not job.attached for job in jobs):
         detached.ensure_leader(store)
     _tell([store.get(job.id) for job in jobs], as_json)
@@ -165,11 +179,13 @@ def priority(id: str, priority: int, as_json: bool) -> None:
       seisproc jobs priority 7f3a 9
     """
     from seisproc_core.jobs import client
+    from seisproc_core.jobs.groups import every
 
-    job = client.prioritise(_store(), id, priority)
+    jobs = every(_store(), id, lambda store, one: client.prioritise(store, one, priority))
     if as_json:
-        _tell([job], as_json)
-    else:
+        _tell(jobs, as_json)
+        return
+    for job in jobs:
         output.show(f"job {job.id} has priority {job.priority} and is {job.state}")
 
 
@@ -186,8 +202,15 @@ def retry(id: str, how: How, as_json: bool) -> None:
       seisproc jobs retry 7f3a
       seisproc jobs retry 7f3a --detach
     """
+    from seisproc_core.jobs.groups import Group, find
     from seisproc_terminal.jobs import carry_out
 
+    found = find(_store(), id)
+    if isinstance(found, Group):
+        from seisproc_terminal.lines import retry_lines
+
+        retry_lines(found, how, discard=how.discard, as_json=as_json)
+        return
     carry_out(lambda engine: engine.retry(id, detach=how.detach, discard=how.discard), how, as_json=as_json)
 
 
@@ -201,8 +224,15 @@ def follow(id: str, as_json: bool) -> None:
     Examples:
       seisproc jobs follow 7f3a
     """
+    from seisproc_core.jobs.groups import Group, find
     from seisproc_terminal.watching import follow_job
 
+    found = find(_store(), id)
+    if isinstance(found, Group):
+        from seisproc_terminal.lines import follow_lines
+
+        follow_lines(found, as_json=as_json)
+        return
     job = follow_job(_store(), id, as_json=as_json)
     _tell([job], as_json)
     if job.error:
@@ -226,12 +256,12 @@ def _states(names: tuple[str, ...]) -> frozenset[State]:
 
 
 def _list(limit: int, states: tuple[str, ...], as_json: bool) -> None:
-    from seisproc_core.jobs.store import Query
-    from seisproc_terminal.watching import explained, facts
+    from seisproc_core.jobs.groups import newest
+    from seisproc_terminal.watching import entry_facts, explained
 
     store = _store()
     waits = explained(store)
-    jobs = [facts(job, waits) for job in store.find(Query(limit=limit, states=_states(states)))]
+    jobs = [entry_facts(entry, waits) for entry in newest(store, limit, _states(states))]
     if as_json:
         output.document({"jobs": jobs})
         return
@@ -242,8 +272,10 @@ def _each(
     ids: tuple[str, ...], ask: Callable[[JobStore, str], Job], wanted: State, wait_s: float, as_json: bool
 ) -> None:
     """Ask something of every job, wait until it is so, and say how it went."""
+    from seisproc_core.jobs.groups import every
+
     store = _store()
-    jobs = [ask(store, one) for one in ids]
+    jobs = [job for one in ids for job in every(store, one, ask)]
     deadline = time.monotonic() + wait_s
     while any(not job.finished and job.state is not wanted for job in jobs) and time.monotonic() < deadline:
         time.sleep(_POLL_S)

@@ -51,6 +51,8 @@ def _show(entry: Mapping[str, Any]) -> None:
     finished = time.strftime("%Y-%m-%d %H:%M", time.localtime(record["times"]["finished"]))
     output.show(f"{entry['path']}")
     output.show(f"  made by {record['flow']['name']}, job {record['job']}, on {record['machine']['host']}, {finished}")
+    if variables := record["flow"].get("variables"):
+        output.show(f"  with variables {', '.join(f'{name} = {_short(value)}' for name, value in variables.items())}")
     for stage in record["steps"]:
         for step in stage:
             given = " ".join(f"{key}={_short(value)}" for key, value in step["parameters"].items())

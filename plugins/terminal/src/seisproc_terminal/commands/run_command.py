@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 @click.argument("flow", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="STEP.PARAMETER=VALUE",
               help="Change a parameter of a step (or of source or sink). May be repeated.")  # fmt: skip
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE",
+              help="Set a variable that the flow declares. May be repeated.")  # fmt: skip
+@click.option("--lines", type=click.Path(path_type=Path), metavar="TABLE.csv",
+              help="Run the flow once per row of a table, whose columns are variables.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Write here, instead of where the flow says.")
 @click.option("--dry-run", is_flag=True, help="Check the flow and show its plan; write nothing.")
 @job_options
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 def command(
     flow: Path,
     overrides: tuple[str, ...],
+    variables: tuple[str, ...],
+    lines: Path | None,
     out: Path | None,
     dry_run: bool,
     how: How,
@@ -46,22 +52,48 @@ def command(
       seisproc run stack.toml --set agc.window_ms=300 --out stack300.seis
       seisproc run stack.toml --dry-run
       seisproc run stack.toml --detach --priority 7
+      seisproc run stack.toml --var line=L12
+      seisproc run stack.toml --lines lines.csv
     """
     from seisproc_terminal.jobs import carry_out
 
-    loaded = _load(flow, overrides, out)
+    if lines is not None:
+        _run_lines(flow, overrides, variables, lines, out, dry_run, how, as_json)
+        return
+    loaded = _load(flow, overrides, variables, out)
     if dry_run:
-        _show_plan(loaded, how.replace or how.resume, as_json)
+        _show_plan(loaded, how, as_json)
         return
     carry_out(lambda engine: engine.submit(loaded, **how.submitted()), how, as_json=as_json)
 
 
-def _load(path: Path, overrides: tuple[str, ...], out: Path | None) -> Flow:
+def _run_lines(
+    flow: Path,
+    overrides: tuple[str, ...],
+    variables: tuple[str, ...],
+    lines: Path,
+    out: Path | None,
+    dry_run: bool,
+    how: How,
+    as_json: bool,
+) -> None:
+    from seisproc_terminal.lines import load_lines, run_lines, show_plans
+
+    if out is not None:
+        raise UsageError("--out names one output: with --lines, write variables into the path of [sink]")
+    table = load_lines(flow, overrides, variables, lines)
+    if dry_run:
+        show_plans(table, how, as_json=as_json)
+    else:
+        run_lines(table, flow.stem, how, as_json=as_json)
+
+
+def _load(path: Path, overrides: tuple[str, ...], variables: tuple[str, ...], out: Path | None) -> Flow:
     import attrs
 
-    from seisproc_core.processing.flow import Flow
+    from seisproc_core.processing.flow import load_typed
 
-    flow = Flow.load(path, overrides)
+    flow = load_typed(path, overrides, variables)
     if out is not None:
         entry = format_named(out)  # a bare name means the format of the flow
         storage = entry.id if entry else flow.sink.storage
@@ -73,20 +105,19 @@ def _load(path: Path, overrides: tuple[str, ...], out: Path | None) -> Flow:
     return flow
 
 
-def _show_plan(flow: Flow, may_exist: bool, as_json: bool) -> None:
-    from seisproc_core.jobs.workfolder import check_target
+def _show_plan(flow: Flow, how: How, as_json: bool) -> None:
+    from seisproc_core.jobs.checks import checked_plan, open_source
     from seisproc_core.plugins import registry
-    from seisproc_core.processing.planning import plan_flow
 
     known = registry()
-    survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
-    plan = plan_flow(flow, known, survey)
-    check_target(Path(flow.sink.path), list(flow.source.paths), replace=may_exist)
+    plan = checked_plan(flow, known, open_source(flow, known), replace=how.replace, resume=how.resume)
     content = _plan_facts(flow, plan)
     if as_json:
         output.document(content)
         return
     output.show(f"{flow.name}: {', '.join(flow.source.paths)} -> {flow.sink.path}")
+    if flow.variables:
+        output.show(f"with {', '.join(f'{name} = {_short(value)}' for name, value in flow.variables.items())}")
     for note in plan.notes:
         output.remark(f"note: {note}")
     for number, stage in enumerate(content["stages"], 1):
@@ -105,6 +136,7 @@ def _plan_facts(flow: Flow, plan: Plan) -> dict[str, Any]:
         "name": flow.name,
         "inputs": list(flow.source.paths),
         "output": flow.sink.path,
+        "variables": dict(flow.variables),
         "notes": list(plan.notes),
         "stages": [_stage_facts(stage) for stage in plan.stages],
     }

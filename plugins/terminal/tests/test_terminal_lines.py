@@ -1,0 +1,135 @@
+"""One flow for many lines: a job a line, seen and stopped and repeated as one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from terminal_kit import Run, needs_jobs
+
+pytestmark = needs_jobs
+
+# Waits a little, and raises as long as there is a file of the trouble's name.
+STEP = """
+import os, time
+from seisproc_core.hookspecs import hookimpl
+from seisproc_core.processing.params import param
+from seisproc_core.processing.processor import Processor, processor
+
+@processor("moody", scope="trace")
+class Moody(Processor):
+    '''Wait, or raise.'''
+
+    trouble: str = param("", help="a file that must not be there")
+    wait_ms: float = param(0.0, minimum=0, help="per batch")
+
+    def apply(self, batch, context):
+        time.sleep(self.wait_ms / 1000)
+        if self.trouble and os.path.exists(self.trouble):
+            raise ValueError("bad mood")
+        return batch.with_traces(batch.traces * 2)
+
+@hookimpl
+def seisproc_processors():
+    return [Moody]
+"""
+FLOW = """
+[variables]
+line = "L1"
+trouble = ""
+wait_ms = 0
+
+[source]
+survey = "${line}.seis"
+
+[[step]]
+use = "moody"
+trouble = "${trouble}"
+wait_ms = "${wait_ms}"
+
+[sink]
+survey = "${line}_out.seis"
+shard_traces = 16
+"""
+
+
+@pytest.fixture
+def lines(imported: Path, tmp_path: Path, foreign: Callable[[str], None]) -> Path:
+    """Three lines, a flow, a table in which the second one has trouble."""
+    foreign(STEP)
+    for name in ("L1", "L2", "L3"):
+        shutil.copytree(imported, tmp_path / f"{name}.seis")
+    (tmp_path / "flow.toml").write_text(FLOW)
+    (tmp_path / "bad").touch()
+    table = tmp_path / "lines.csv"
+    table.write_text(f"line,trouble\nL1,\nL2,{tmp_path / 'bad'}\nL3,\n")
+    return table
+
+
+HERE = ("--executor", "in-process")
+
+
+def test_one_line_fails_the_others_go_on_and_it_alone_is_repeated(run: Run, lines: Path, tmp_path: Path) -> None:
+    planned = run("run", "flow.toml", "--lines", lines, "--dry-run", "--json")
+    assert [row["traces_out"] for row in planned.document["lines"]] == [240] * 3
+    assert not list(tmp_path.glob("*_out.seis*"))
+
+    done = run("run", "flow.toml", "--lines", lines, *HERE, "--json")
+    assert done.code == 1 and "Traceback" not in done.err
+    assert [row["state"] for row in done.document["lines"]] == ["completed", "failed", "completed"]
+    assert "bad mood" in done.document["lines"][1]["why"]
+    group = done.document["group"]
+    assert sorted(path.name for path in tmp_path.glob("*_out.seis")) == ["L1_out.seis", "L3_out.seis"]
+    (listed,) = run("jobs", "--json").document["jobs"]
+    assert (listed["id"], listed["state"], listed["type"]) == (group, "failed", "lines")
+    assert listed["name"] == "flow, lines.csv" and listed["why"] == "2 of 3 completed, 1 failed"
+
+    (tmp_path / "bad").unlink()
+    again = run("jobs", "retry", group[:8], *HERE, "--json")
+    assert again.code == 0, again.err
+    assert [row["line"] for row in again.document["lines"]] == ["flow L2"]
+    shown = run("jobs", "show", group, "--json").document
+    assert (shown["state"], shown["done"], shown["total"]) == ("completed", 720, 720)
+    assert [job["name"] for job in shown["jobs"]] == ["flow L1", "flow L2", "flow L3"]
+    assert "nothing to repeat" in run("jobs", "retry", group).err
+
+    shutil.rmtree(tmp_path / "L3_out.seis")
+    resumed = run("run", "flow.toml", "--lines", lines, "--resume", *HERE, "--json").document
+    assert [row["why"] for row in resumed["lines"]] == ["was done", "was done", ""]
+    assert resumed["group"] != group
+    record = run("provenance", "L2_out.seis", "--json").document["chain"][0]["record"]
+    assert record["flow"]["variables"]["line"] == "L2"
+    assert "with variables line = L2" in run("provenance", "L2_out.seis").out
+
+
+def test_lines_that_cannot_run_stop_all_before_any_begins(run: Run, lines: Path, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "L3.seis")
+    refused = run("run", "flow.toml", "--lines", lines)
+    assert refused.code == 2 and "row 4, column 'line' (L3): " in refused.err
+    assert not list(tmp_path.glob("*_out.seis*")) and run("jobs", "--json").document["jobs"] == []
+    lines.write_text("line,wait_ms\nL1,5\nL2,-5\n")
+    refused = run("run", "flow.toml", "--lines", lines, "--dry-run", "--json")
+    assert "row 3, column 'wait_ms' (L2): moody: parameter 'wait_ms' must be at least 0" in refused.document["error"]
+    assert "with --lines" in run("run", "flow.toml", "--lines", lines, "--out", "one.seis").err
+    assert "did you mean 'line'" in run("run", "flow.toml", "--var", "lin=L2").err
+
+
+def test_a_group_is_paused_resumed_and_cancelled_as_one(run: Run, lines: Path) -> None:
+    lines.write_text("line\nL1\nL2\nL3\n")
+    slow = ("run", "flow.toml", "--lines", lines, "--var", "wait_ms=500", "--workers", 1, "--detach", "--json")
+    group = run(*slow).document["group"]
+    paused = run("jobs", "pause", group, "--json")
+    assert paused.code == 0, paused.err
+    assert {job["state"] for job in paused.document["jobs"]} == {"paused"}
+    assert run("jobs", "--json").document["jobs"][0]["state"] == "paused"
+    assert run("jobs", "resume", group, "--json").code == 0
+    cancelled = run("jobs", "cancel", group)
+    assert cancelled.code == 0, cancelled.err
+    assert run("jobs", "list", "--state", "cancelled", "--json").document["jobs"][0]["id"] == group
+    repeated = run("jobs", "retry", group, "--detach", "--json").document
+    assert len(repeated["lines"]) == 3
+    followed = run("jobs", "follow", group, "--json")
+    assert followed.code == 0, followed.err
+    assert [row["state"] for row in followed.document["lines"]] == ["completed"] * 3

@@ -1,0 +1,79 @@
+"""What can be said of a flow before it becomes a job: its plan, its output, and what decides the output's bytes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from seisproc_core.data.survey import Survey
+from seisproc_core.errors import Incomplete, OutputExists
+from seisproc_core.jobs.workfolder import check_target, sealed_fingerprint, sidecar_of
+from seisproc_core.plugins import Registry, requirements
+from seisproc_core.processing.flow import Flow
+from seisproc_core.processing.kernels import REFERENCE
+from seisproc_core.processing.plan import Plan
+from seisproc_core.processing.planning import plan_flow
+
+
+def open_source(flow: Flow, known: Registry) -> Survey:
+    """The survey that a flow reads."""
+    if flow.source.survey is not None:
+        return flow.source.survey
+    opened: Survey = known.load("storage", flow.source.storage)().open(flow.source.paths, flow.source.options)
+    return opened
+
+
+def checked_plan(flow: Flow, known: Registry, survey: Survey, *, replace: bool, resume: bool) -> Plan:
+    """The plan of a flow to disk, and its output checked; nothing is written.
+
+    Raises
+    ------
+    SeisprocError
+        What is wrong with flow, input or output.
+    """
+    target = Path(flow.sink.path)
+    may_exist = replace or (resume and os.path.lexists(target))
+    check_target(target, list(flow.source.paths), replace=may_exist)
+    if flow.sink.sidecar and not (replace or resume) and os.path.lexists(sidecar_of(target)):
+        raise OutputExists(f"{sidecar_of(target)} exists; choose another output, or --replace to replace both")
+    plan = plan_flow(flow, known, survey)
+    check_target(target, list(plan.paths), replace=may_exist)
+    return plan
+
+
+def is_done(target: Path, plan: Plan, fingerprint: str, known: Registry) -> bool:
+    """Whether the output that is there is that of a plan; a single file tells no more than its size."""
+    size = file_bytes(plan, known)
+    if size is None:
+        return sealed_fingerprint(target) == fingerprint
+    return target.is_file() and target.stat().st_size == size
+
+
+def check_begun(path: Path, target: Path, fingerprint: str) -> None:
+    """Refuse to begin an output whose working folder belongs to another plan."""
+    if not path.name.endswith(f".{fingerprint[:8]}.part"):
+        raise Incomplete(
+            f"{path.name} holds the unfinished output of another flow: "
+            f"seisproc resume {target} finishes it, --discard throws it away"
+        )
+
+
+def file_bytes(plan: Plan, known: Registry) -> int | None:
+    """Size of a single-file output; None for a folder."""
+    last = plan.stages[-1]
+    size: int | None = known.load("storage", last.storage)().sink(last.output).file_bytes
+    return size
+
+
+def versions_of(plan: Plan, known: Registry) -> dict[str, str]:
+    """Versions of every distribution whose code decides the output's bytes, and of the libraries these require."""
+    steps = [step for stage in plan.stages for step in stage.steps]
+    kernels = [item for step in steps for item in step.kernels.items()]
+    used = {"seisproc-core", *(step.distribution for step in steps)}
+    used |= {known.find("storage", stage.storage).distribution for stage in plan.stages}
+    addresses = [address for stage in plan.stages for address in stage.addresses()]
+    used |= {known.find("storage", str(address["storage"])).distribution for address in addresses}
+    used |= {known.find("kernels", f"{name}.{backend}").distribution for name, backend in kernels}
+    used |= {known.find("backends", backend).distribution for _, backend in kernels if backend != REFERENCE}
+    used |= {name for distribution in used for name in requirements(distribution)}
+    return {name: known.code_of(name) for name in sorted(used)}
