@@ -51,6 +51,16 @@ def test_slices_rows_and_columns(survey: Path, gather: Gather) -> None:
     assert verify(survey) == []
 
 
+def test_results_that_are_held_are_not_written_over(survey: Path, gather: Gather) -> None:
+    """The memory of large results is used again, but only when nobody holds any part of them."""
+    opened = open_survey(str(survey))
+    parts = [opened.read(slice(first, first + 600)).traces[5:9] for first in range(0, 401, 100)]
+    last = opened.read(slice(400, 1000))
+    for first, part in zip(range(0, 401, 100), parts, strict=True):
+        assert np.array_equal(part, gather.traces[first + 5 : first + 9])
+    assert_equal(last, gather.rows(400, 1000))
+
+
 def test_rows_outside_the_survey_are_refused(survey: Path) -> None:
     opened = open_survey(str(survey))
     for rows in (np.array([0, 1000]), np.array([-1])):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from seisproc_core.data.headers import Headers
+from seisproc_core.data.headers import Headers, LazyColumns
 from seisproc_core.errors import HeaderError
 from seisproc_zarr.layout import Description
 
@@ -41,6 +41,12 @@ def pack(columns: Mapping[str, np.ndarray], about: Description) -> np.ndarray:
     for field, values in zip(about.record.names or (), columns.values(), strict=True):
         records[field] = values
     return records.view(np.uint8).reshape(count, about.record.itemsize)
+
+
+def lazily(records: np.ndarray, about: Description) -> LazyColumns:
+    """The inverse of `pack`, word by word as they are asked for."""
+    fields, names = records.view(about.record).reshape(-1), {name: str(k) for k, name in enumerate(about.words)}
+    return LazyColumns(about.words, lambda name: fields[names[name]].astype(about.words[name]))
 
 
 def unpack(records: np.ndarray, about: Description) -> Columns:

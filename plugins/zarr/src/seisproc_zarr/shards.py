@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import struct
+import threading
 from collections.abc import Iterator
 
 import attrs
 import numpy as np
 
 from seisproc_core.errors import Cancelled, StorageError
+from seisproc_core.processing.context import BufferPool
 from seisproc_zarr import codecs
 from seisproc_zarr.folder import Folder, OpenFile
 from seisproc_zarr.layout import CRC_BYTES, MISSING, ArrayLayout, crc32c
 
 SPARSE = 8  # a chunk is read whole unless this many times the pieces wanted of it are fewer than its rows
+TOGETHER_BYTES, TOGETHER = 2 << 20, 256  # most of neighbouring whole chunks read at once: bytes, and chunks
+POOLED = range(64 << 10, (32 << 20) + 1)  # bytes of results whose memory is used again
 
 
 def encode_shard(layout: ArrayLayout, shard: int, rows: np.ndarray) -> memoryview:
@@ -89,6 +93,7 @@ class ShardReader:
         self.folder = folder
         self.layout = layout
         self._shards: dict[int, OpenShard] = {}
+        self._own = threading.local()
 
     def has(self, shard: int) -> bool:
         return self.folder.has(self.layout.key(shard))
@@ -110,19 +115,31 @@ class ShardReader:
         ChunkMissing, ChunkCorrupt
             A shard is not there, or differs from its checksums.
         """
-        grid = self.layout.grid
+        shard_rows = self.layout.grid.shard_rows
+        straight = len(rows) > 0 and bool((rows[1:] - rows[:-1] == 1).all())
+        shards = range(rows[0] // shard_rows, rows[-1] // shard_rows + 1) if straight else np.unique(rows // shard_rows)
         try:
-            for shard in np.unique(rows // grid.shard_rows):
+            for shard in shards:
                 self.check(int(shard))  # the files are as large as the array says, so the result may be allocated
-            out = np.empty((len(rows), self.layout.width), self.layout.dtype)
-            visit = _Visit(self, out)
-            for chunk, positions, within in _chunks(rows, grid.chunk_rows):
-                if flag is not None and flag[0]:
-                    raise Cancelled
-                visit.read(chunk, positions, within)
+            out = self._room(len(rows))
+            visit = _Visit(self, out, flag)
+            if straight:
+                visit.neighbours(int(rows[0]))
+            else:
+                visit.scattered(rows)
         except OSError as error:
             raise StorageError.from_os(error, f"reading {self.folder.path}") from error
         return out
+
+    def _room(self, count: int) -> np.ndarray:
+        """Uninitialised rows, where an earlier result of this thread was if nobody holds it any more."""
+        shape = (count, self.layout.width)
+        if count * self.layout.row_bytes not in POOLED:
+            return np.empty(shape, self.layout.dtype)
+        if not hasattr(self._own, "pool"):
+            self._own.pool = BufferPool()
+        room: np.ndarray = self._own.pool.empty(shape, self.layout.dtype)
+        return room
 
     def check(self, shard: int) -> OpenShard:
         """Hold a shard's size and index to the layout, once."""
@@ -170,36 +187,70 @@ class ShardReader:
 class _Visit:
     """One call of `ShardReader.read`: knows the file it read last, and has room for a chunk."""
 
-    def __init__(self, reader: ShardReader, out: np.ndarray) -> None:
+    def __init__(self, reader: ShardReader, out: np.ndarray, flag: np.ndarray | None) -> None:
         self.reader = reader
         self.layout = reader.layout
         self.out = out
+        self.flag = flag
         self.file: OpenFile | None = None
         self.shard = -1
         self.held = np.empty((0, 0), reader.layout.dtype)
         self.packed = np.empty(0, np.uint8)
-        self.checksum = memoryview(bytearray(CRC_BYTES))
+        self.checksums = np.empty(TOGETHER, "<u4")
 
-    def read(self, chunk: int, positions: np.ndarray, within: np.ndarray) -> None:
-        """Rows `within` a chunk to rows `positions` of the result."""
-        layout, grid = self.layout, self.layout.grid
-        shard, number = divmod(chunk, grid.chunks_per_shard)
+    def neighbours(self, first: int) -> None:
+        """All rows from `first` on, as many as the result has: whole chunks as many at once as it pays."""
+        grid, at = self.layout.grid, 0
+        most = min(max(TOGETHER_BYTES // self.layout.chunk_bytes, 1), TOGETHER)
+        while at < len(self.out):
+            chunk, within = divmod(first + at, grid.chunk_rows)
+            number, left = self._enter(chunk), len(self.out) - at
+            count = min(grid.chunk_rows - within, left)
+            if count == grid.chunk_rows:
+                chunks = min(left // count, grid.chunks_per_shard - number, most)
+                count *= chunks
+                self._whole(self.out[at : at + count], number, chunks)
+            elif self._few(number, 1):
+                self._parts(number, [(at, within, count)])
+            else:
+                self.out[at : at + count] = self._held(number)[within : within + count]
+            at += count
+
+    def scattered(self, rows: np.ndarray) -> None:
+        """Rows in any order, each chunk visited once."""
+        for chunk, positions, within in _chunks(rows, self.layout.grid.chunk_rows):
+            number, runs = self._enter(chunk), _runs(positions, within)
+            if len(runs) == 1 and len(within) == self.layout.grid.chunk_rows:
+                self._whole(self.out[positions[0] : positions[0] + len(within)], number)
+            elif self._few(number, len(runs)):
+                self._parts(number, runs)
+            else:
+                self.out[positions] = self._held(number)[within]
+
+    def _enter(self, chunk: int) -> int:
+        """Have the file of a chunk at hand; its number in the shard."""
+        if self.flag is not None and self.flag[0]:
+            raise Cancelled
+        shard, number = divmod(chunk, self.layout.grid.chunks_per_shard)
         if shard != self.shard or self.file is None:
-            self.file, self.shard = self.reader.folder.open(layout.key(shard)), shard
+            self.file, self.shard = self.reader.folder.open(self.layout.key(shard)), shard
             self.known = self.reader.check(shard)
-        runs = _runs(positions, within)
-        if len(runs) == 1 and len(within) == grid.chunk_rows:
-            self._whole(self.out[positions[0] : positions[0] + len(within)], number)
-        elif self.known.sound[number] and layout.codec is None and len(runs) * SPARSE <= grid.chunk_rows:
-            self._parts(number, runs)
-        else:
-            if not len(self.held):
-                self.held = np.empty((grid.chunk_rows, layout.width), layout.dtype)
-            self._whole(self.held, number)
-            self.out[positions] = self.held[within]
+        return number
+
+    def _few(self, number: int, runs: int) -> bool:
+        """Whether a chunk is known to be sound and so little wanted of it that it need not be read whole."""
+        layout = self.layout
+        return bool(self.known.sound[number]) and layout.codec is None and runs * SPARSE <= layout.grid.chunk_rows
+
+    def _held(self, number: int) -> np.ndarray:
+        """All rows of a chunk."""
+        if not len(self.held):
+            self.held = np.empty((self.layout.grid.chunk_rows, self.layout.width), self.layout.dtype)
+        self._whole(self.held, number)
+        return self.held
 
     def _parts(self, number: int, runs: list[tuple[int, int, int]]) -> None:
-        """A few rows of a chunk that is known to be sound, straight to where they are wanted."""
+        """Stretches of a chunk, straight to where they are wanted: (position in the result, first row, count)."""
         assert self.file is not None
         start, row = int(self.known.places[number, 0]), self.layout.row_bytes
         for position, first, count in runs:
@@ -207,22 +258,36 @@ class _Visit:
             if not self.file.read_into([part], start + first * row):
                 raise self.reader.folder.corrupt(self.layout.key(self.shard), "ends early")
 
-    def _whole(self, rows: np.ndarray, number: int) -> None:
-        """A whole chunk, straight to where it is wanted, then held to its checksum while it is in the cache."""
-        assert self.file is not None
-        offset, length = (int(value) for value in self.known.places[number])
-        target = rows.reshape(-1).view(np.uint8)
-        stored = target
-        if self.layout.codec is not None:
-            if not len(self.packed):
-                self.packed = np.empty(self.layout.chunk_bytes + codecs.OVERHEAD, np.uint8)
-            stored = self.packed[: length - CRC_BYTES]
-        sound = self.file.read_into([stored.data, self.checksum], offset)
-        if not sound or crc32c(stored) != int.from_bytes(self.checksum, "little"):
-            raise self._damaged(number, "does not match its checksum")
-        if self.layout.codec is not None and not codecs.decode(stored, target):
+    def _whole(self, rows: np.ndarray, number: int, chunks: int = 1) -> None:
+        """Whole chunks, straight to where they are wanted, then held to their checksums while they are in the cache."""
+        parts = list(rows.reshape(chunks, -1).view(np.uint8))
+        if self.layout.codec is None:
+            self._checked(parts, number)
+        else:
+            for k, part in enumerate(parts, number):
+                self._unpacked(part, k)
+        self.known.sound[number : number + chunks] = b"\1" * chunks
+
+    def _unpacked(self, target: np.ndarray, number: int) -> None:
+        """One compressed chunk."""
+        if not len(self.packed):
+            self.packed = np.empty(self.layout.chunk_bytes + codecs.OVERHEAD, np.uint8)
+        stored = self.packed[: self.known.places[number, 1] - CRC_BYTES]
+        self._checked([stored], number)
+        if not codecs.decode(stored, target):
             raise self._damaged(number, "cannot be decompressed")
-        self.known.sound[number] = 1
+
+    def _checked(self, parts: list[np.ndarray], number: int) -> None:
+        """Stored chunks from `number` on, which stand one behind the other, each followed by its checksum."""
+        assert self.file is not None
+        wanted = self.checksums[: len(parts)]
+        checksums = wanted.view(np.uint8).reshape(-1, CRC_BYTES)
+        buffers = [stored.data for pair in zip(parts, checksums, strict=True) for stored in pair]
+        if not self.file.read_into(buffers, int(self.known.places[number, 0])):
+            raise self._damaged(number, "does not match its checksum")
+        for k, (part, checksum) in enumerate(zip(parts, wanted.tolist(), strict=True), number):
+            if crc32c(part) != checksum:
+                raise self._damaged(k, "does not match its checksum")
 
     def _damaged(self, number: int, problem: str) -> Exception:
         key = self.layout.key(self.shard)

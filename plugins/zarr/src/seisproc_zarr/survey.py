@@ -15,7 +15,7 @@ from seisproc_core.errors import Damaged, Incomplete
 from seisproc_zarr.codecs import CODECS, NONE
 from seisproc_zarr.folder import GROUP, Folder
 from seisproc_zarr.layout import COMPRESSED, FORMAT, Description, Grid
-from seisproc_zarr.records import check_words, unpack
+from seisproc_zarr.records import check_words, lazily, unpack
 from seisproc_zarr.shards import ShardReader
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class StoredSurvey:
         wanted = self._row_numbers(rows)
         traces = self._traces.read(wanted, flag)
         raw = self._raw_headers.read(wanted, flag) if self.raw_header_bytes else None
-        columns = unpack(self._words.read(wanted, flag), self.about)
+        columns = lazily(self._words.read(wanted, flag), self.about)
         return Gather(
             headers=Headers(columns, len(wanted), length_factor=self.length_factor, raw=raw),
             sampling=self.sampling,
