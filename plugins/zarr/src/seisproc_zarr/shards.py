@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 import numpy as np
@@ -219,10 +219,12 @@ class _Visit:
     def scattered(self, rows: np.ndarray) -> None:
         """Rows in any order, each chunk visited once."""
         for chunk, positions, within in _chunks(rows, self.layout.grid.chunk_rows):
-            number, runs = self._enter(chunk), _runs(positions, within)
-            if len(runs) == 1 and len(within) == self.layout.grid.chunk_rows:
+            number, bounds = self._enter(chunk), _bounds(positions, within)
+            if len(bounds) == 2 and len(within) == self.layout.grid.chunk_rows:
                 self._whole(self.out[positions[0] : positions[0] + len(within)], number)
-            elif self._few(number, len(runs)):
+            elif self._few(number, len(bounds) - 1):
+                starts = bounds[:-1]
+                runs = zip(positions[starts].tolist(), within[starts].tolist(), np.diff(bounds).tolist(), strict=True)
                 self._parts(number, runs)
             else:
                 self.out[positions] = self._held(number)[within]
@@ -249,7 +251,7 @@ class _Visit:
         self._whole(self.held, number)
         return self.held
 
-    def _parts(self, number: int, runs: list[tuple[int, int, int]]) -> None:
+    def _parts(self, number: int, runs: Iterable[tuple[int, int, int]]) -> None:
         """Stretches of a chunk, straight to where they are wanted: (position in the result, first row, count)."""
         assert self.file is not None
         start, row = int(self.known.places[number, 0]), self.layout.row_bytes
@@ -305,11 +307,12 @@ def _chunks(rows: np.ndarray, chunk_rows: int) -> Iterator[tuple[int, np.ndarray
         yield int(chunk[low]), order[low:high], within[low:high]
 
 
-def _runs(positions: np.ndarray, within: np.ndarray) -> list[tuple[int, int, int]]:
-    """Stretches that are consecutive both in the chunk and in the result: (position, first row, count)."""
+def _bounds(positions: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """Where stretches begin that are consecutive both in the chunk and in the result, and their end."""
     if len(within) == 1:  # the usual case across the stored order
-        return [(int(positions[0]), int(within[0]), 1)]
+        return _ONE
     breaks = np.flatnonzero((positions[1:] - positions[:-1] != 1) | (within[1:] - within[:-1] != 1)) + 1
-    starts = [0, *breaks.tolist()]
-    counts = np.diff([*starts, len(within)]).tolist()
-    return [(int(positions[k]), int(within[k]), count) for k, count in zip(starts, counts, strict=True)]
+    return np.concatenate(([0], breaks, [len(within)]))
+
+
+_ONE = np.array([0, 1])
