@@ -64,7 +64,11 @@ def processor_page(entry: Described, facts: Mapping[str, Any] | None) -> Iterato
     schema = entry.spec["schema"]
     yield f"# {entry.id}"
     yield f"*Works on one {entry.spec['scope']} at a time; from {entry.distribution}, version {entry.spec['version']}.*"
-    yield from map(markdown, entry.spec["doc"].split("\n\n"))
+    what, when_not, sources = parts(entry.spec["doc"])
+    yield from map(markdown, what)
+    if when_not:
+        yield "## When not to use it"
+        yield from map(markdown, when_not)
     if facts and facts["no_picture"]:
         yield f"No picture here: {facts['no_picture']}."
     elif facts:
@@ -92,6 +96,17 @@ def processor_page(entry: Described, facts: Mapping[str, Any] | None) -> Iterato
         yield table(("backend", "per trace", "differs by"), rows)
     yield "## In a flow"
     yield fenced("toml", "\n".join(example(entry.id, schema)))
+    if sources:
+        yield "## Source"
+        yield from map(markdown, sources)
+
+
+def parts(doc: str) -> tuple[list[str], list[str], list[str]]:
+    """Paragraphs of a docstring: what it does; those that begin with "Not"; those that begin with "Source:"."""
+    paragraphs = doc.split("\n\n")
+    when_not = [text for text in paragraphs if text.startswith("Not ")]
+    sources = [text for text in paragraphs if re.match("Sources?:", text)]
+    return [text for text in paragraphs if text not in when_not + sources], when_not, sources
 
 
 def backends_page(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -66,7 +66,14 @@ class BinLine(_Bins):
     midpoint of a fitted line. Midpoints more than half of `width_m` away lie in no bin: ``cdp`` 0.
 
     Writes ``cdp``, ``cdp_x`` and ``cdp_y`` (the bin's centre on the line) and ``line_distance`` (metres to the right of
-    the line). The plan keeps the knots of a fitted line, so that they can be seen and used again.
+    the line). The plan keeps the knots of a fitted line, so that they can be seen and used again. With s the length
+    along the line up to the nearest point, cdp = `first_cdp` + floor((s - `start_m`) / `bin_m` + 1/2).
+
+    Not with midpoints spread far to both sides of a sharply bent line where layers dip across it: traces of one bin
+    then come from different depth points. Look at ``line_distance``, narrow `width_m`, or bin on a grid.
+
+    Source: Larner, Gibson, Chambers and Wiggins, Geophysics 44 (1979), 1175-1192, on bins along crooked lines and what
+    dip across them does.
     """
 
     bin_m: float = param(unit="m", above=0, help="Length of a bin along the line.")
@@ -139,7 +146,14 @@ class BinGrid(_Bins):
     midpoints do, and those before the origin are refused.
 
     Writes ``inline``, ``crossline``, ``cdp`` (counted along inlines, one after the other) and the bin's centre,
-    ``cdp_x`` and ``cdp_y``.
+    ``cdp_x`` and ``cdp_y``. With d the vector from the origin to a midpoint and a, c unit vectors along and across
+    inlines: inline = `first_inline` + floor(d.c / `inline_step_m` + 1/2), crossline = `first_crossline` +
+    floor(d.a / `crossline_step_m` + 1/2).
+
+    Not for 2-D lines, crooked ones above all: `bin_line`. Bins smaller than half the spacing of stations leave gaps.
+
+    Source: UKOOA, P6/98 Data Exchange Format 3D Seismic Binning Grids (1998): origin, bearing, bin sizes and handedness
+    of a grid.
     """
 
     origin_x_m: float = param(unit="m", help="Centre of the first bin, x.")

@@ -50,6 +50,14 @@ class Geometry(Processor):
     ``source_station`` and ``receiver_station``, ``offset``, ``azimuth`` (degrees from north), ``midpoint_x`` and
     ``midpoint_y``. Offsets on a single receiver line are negative for receivers behind the source, with respect to
     growing station numbers. Coordinates are stored with the coarsest SEG-Y scalar that holds all their digits.
+
+    With source S and receiver R: offset = +-|R - S|, azimuth = atan2(dx, dy) of R - S, midpoint = (S + R) / 2.
+
+    Not where the headers hold coordinates already and no file knows better: `offsets` computes the rest from them. Not
+    for positions in degrees: everything here is in a projection.
+
+    Sources: SEG Technical Standards, Shell Processing Support Format for 3D Surveys (SPS), revisions 0 to 2.1; UKOOA,
+    P1/90 Post Plot Data Exchange Format (1990).
     """
 
     sps: tuple[Path, ...] | None = param(None, help="SPS files with S, R and X records.")

@@ -46,6 +46,11 @@ class HeaderMath(Processor):
     values: whole numbers, floats, or 0 and 1 for conditions. An offset that is no whole number is kept as float.
     Assigning a scalar word (``coordinate_scalar``) changes what the stored coordinates mean, which mends a wrong one;
     the parameters `coordinate_scalar` and `elevation_scalar` keep their meaning and store them more finely.
+
+    Not for what differs from trace to trace without a rule: `join` takes it from a table. Not for sums or ranks over
+    gathers: an expression sees the words of one trace.
+
+    Source: meaning and scalars of words as in SEG-Y revision 2.1 (SEG, 2023), standard trace header.
     """
 
     compute: tuple[str, ...] = param(help='Assignments in order, each as "word = expression".')

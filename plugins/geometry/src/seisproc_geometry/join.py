@@ -62,7 +62,13 @@ class Join(Processor):
 
     Rows with the same key are an error. Traces without a row are an error too, or, with ``unmatched = "keep"``, keep
     what they have; a word they do not have needs a `fill`. Both are listed: how many, and the first ten. So are rows
-    without a trace, which do no harm.
+    without a trace, which do no harm. A trace with key k gets word = column[row], row the only one whose key = k.
+
+    Not for values between rows (statics or velocities between stations), which nothing interpolates here; nor for what
+    other words determine: `header_math`.
+
+    Source: the equi-join of Codd, A relational model of data for large shared data banks, Communications of the ACM 13
+    (1970), 377-387.
     """
 
     file: Path | None = param(None, help="The table: .csv (names in the first line) or .parquet.")

@@ -25,6 +25,15 @@ class Offsets(Processor):
     (0 ... `sectors` - 1, the first centred on north; `both_ways` counts a direction and its opposite as one);
     ``tile_inline`` and ``tile_crossline``, the offset vector tile: components of the offset vector across and along
     inlines (`tile_azimuth_deg`) in steps of `tile_m`, tile 0 reaching from 0 to one step.
+
+    With dx, dy from source to receiver: offset = sqrt(dx^2 + dy^2), azimuth = atan2(dx, dy), midpoint = source + (dx,
+    dy) / 2, offset_class = floor(offset / class_m), a tile = floor(component / tile_m).
+
+    Not with coordinates that are still stations or degrees, nor before a wrong ``coordinate_scalar`` was mended:
+    nothing tells. Not with `along_deg` on lines that bend by more than 90 degrees; signs then change on the way.
+
+    Source: Vermeer, 3-D Seismic Survey Design (SEG, 2002), on offset vectors; tiles: Cary, SEG Expanded Abstracts 18
+    (1999), 1496-1499.
     """
 
     along_deg: float | None = param(None, unit="deg", help="Azimuth of a 2-D line: offsets get a sign.")

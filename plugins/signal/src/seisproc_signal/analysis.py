@@ -78,8 +78,11 @@ class Spectrum(_Analysis):
 
     The result is no longer a trace in time: steps in time refuse it, the axis counts hertz.
 
-    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 1.2; ``mode = "su"`` halves the zero frequency, as
-    Seismic Unix `suspecfx`.
+    Not to compare windows of different length without ``scale_time`` and the same ``length``; not a smooth estimate:
+    the spectrum of a single noisy trace is as rough as noise. Average over a gather (`combine`).
+
+    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), chapter 1; ``mode = "su"`` halves the zero frequency, as Seismic
+    Unix `suspecfx`.
     """
 
     kind: Literal["amplitude", "power", "db"] = param("amplitude", help="What is given of the spectrum.")
@@ -122,6 +125,9 @@ class Autocorrelation(_Analysis):
     r[k] = sum_n x[n] x[n + k] over the live samples of a window, for lags 0 to ``length_ms``, and the negative ones too
     with ``symmetric``. ``normalise`` (the default) divides by lag 0. Shows wavelet length and the period of
     reverberations, before and after deconvolution; gather by shot or CDP to see whether they hold along the line.
+
+    Not over windows shorter than about eight times ``length_ms``: few products remain for long lags, and a window that
+    cuts events makes side lobes. Not after AGC over short windows, which weakens the later period of reverberations.
 
     Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 2.2; Seismic Unix `suacor` is ``symmetric``, and
     ``norm=0`` is ``normalise = false``.

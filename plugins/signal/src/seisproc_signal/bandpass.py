@@ -50,8 +50,8 @@ class Bandpass(_ZeroPhase):
     before and after, with padding as long as the impulse response, so that nothing wraps round; then the mute is
     applied again.
 
-    Not where phase must be minimum: a zero-phase filter puts energy before first breaks. Steep slopes ring; prefer
-    a low order.
+    Not where phase must be minimum: a zero-phase filter puts energy before first breaks. Steep slopes ring; prefer a
+    low order.
 
     Source: Oppenheim and Schafer, Discrete-Time Signal Processing (Prentice Hall, 1989), section 7.1.
     """
@@ -94,7 +94,7 @@ class Trapezoid(_ZeroPhase):
     Not with slopes much narrower than 1 / trace length: they cannot be realised. Zero-phase energy precedes first
     breaks.
 
-    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 1.3, on zero-phase frequency filtering.
+    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), chapter 1, on zero-phase frequency filtering.
     """
 
     corners_hz: tuple[float, ...] = param(help="Increasing frequencies, two or more.", unit="Hz", minimum=0)

@@ -106,10 +106,14 @@ class Kill(_Chosen):
     ``where = { field_record = [12, 12], channel = [5, 8] }``; or when an expression over words holds:
     ``where = "field_record == 12 and channel >= 5"``; or when a `table` lists its words, one trace a row, as an
     observer's log does: ``table = { field_record = [12, 12, 31], channel = [5, 6, 48] }`` (or a file). With both, both
-    must hold. Its live window becomes empty and ``dead`` 4, so
-    that later steps pass it by and fold does not count it. Traces that were dead keep their reason.
+    must hold. Then y = 0, its live window becomes empty and ``dead`` 4, so that later steps pass it by and fold does
+    not count it. Traces that were dead keep their reason.
 
-    To remove the rows themselves, use `select`.
+    Not to remove the rows themselves: `select`. Not for a noisy stretch of a good trace: `mute`, `surgical_mute`,
+    `mad_denoise`.
+
+    Source: as `sukill` of Seismic Unix; the mark stands for identification code 2 (dead) of SEG-Y revision 2.1 (SEG,
+    2023), trace header bytes 29-30.
     """
 
     def plan(self, layout: Layout) -> Layout:
@@ -136,8 +140,13 @@ class Reverse(_Chosen):
     """Reverse the polarity of the traces whose header words lie in ranges: y = -x.
 
     ``where = { channel = [13, 24] }``; a trace is reversed when all words match, ends included, in SI units, or when a
-    `table` lists its words, one trace a row. Repairs
-    geophones wired the wrong way; to weigh traces by a polarity word while combining them, use `combine`.
+    `table` lists its words, one trace a row. Repairs geophones wired the wrong way.
+
+    Not to weigh traces by a polarity word while they are combined (`combine`), nor to turn a whole survey to the other
+    polarity convention: `gain` with ``scale = -1`` says that plainly.
+
+    Source: polarity of geophones and recordings as in Thigpen, Dalby and Landrum, Report of the subcommittee on
+    polarity standards, Geophysics 40 (1975), 694-699.
     """
 
     def apply(self, batch: Gather, context: Context) -> Gather:
@@ -157,7 +166,10 @@ class Select(_Chosen):
     ``drop = true`` drops those and keeps the others. Samples are not touched. It depends on headers alone, so the
     number of traces that come out is known before any is read.
 
-    To silence traces but keep their rows, use `kill`.
+    Not to silence traces but keep their rows: `kill`. Not for what samples decide: let `edit_rules` flag it first, and
+    select by its word in a later flow.
+
+    Source: as `suwind` of Seismic Unix, with any number of words.
     """
 
     drop: bool = param(False, help="Drop the traces that match instead of keeping them.")

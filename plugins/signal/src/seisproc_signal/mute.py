@@ -33,6 +33,9 @@ class Mute(Processor):
     the same mute. Muting twice tapers twice.
 
     Not the tool against noise inside the record: see `surgical_mute`.
+
+    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 3.1, on muting stretch; `sumute` of Seismic Unix, modes 0
+    and 1.
     """
 
     where: Literal["top", "bottom"] = param("top", help="Which end of the trace is muted.")
@@ -98,8 +101,12 @@ class SurgicalMute(Processor):
     ``mode = "su"`` reproduces modes 2 and 3 of Seismic Unix `sumute`: of an odd zone one sample less is zeroed, and the
     upper taper begins one sample inside the zone.
 
-    The live window stays: the zone lies inside it, so that gains and stacks still count its zeros. Not for a
-    first-break mute: use `mute`.
+    The live window stays: the zone lies inside it, so that gains and stacks still count its zeros.
+
+    Not for a first-break mute: use `mute`. Not where reflections cross the zone and are wanted: `fk_filter`,
+    `slant_median` or `adaptive_subtract` spare them.
+
+    Source: `sumute` of Seismic Unix, modes 2 (linear) and 3 (hyperbolic).
     """
 
     velocity_m_per_s: float = param(help="Apparent velocity of the event.", unit="m/s", above=0)

@@ -38,8 +38,12 @@ class Pad(Processor):
     the survey lie on a plane over the grid, to within one stored unit or a twentieth of a bin; else 0.
     Its ``trace_id`` is negative.
 
-    For delivery. Before it, holes are better left holes: means and stacks leave dead traces out, but transforms over
-    traces see zeros.
+    New traces: x = 0, and each word w = the value all traces of the line share, else 0.
+
+    Not before the last step, delivery: holes are better left holes, as transforms over traces would see zeros. Not to
+    fill gaps with data: `fx_fill`.
+
+    Source: SEG-Y revision 2.1 (SEG, 2023), trace header bytes 29-30: identification code 2 is a dead trace.
     """
 
     line: str = param("inline", help="Header word of the lines; gathers are made by it.")

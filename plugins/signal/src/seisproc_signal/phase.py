@@ -63,12 +63,15 @@ class PhaseConvert(Processor):
     the same for all traces, and the wavelet may have any phase. Without one the wavelet is estimated trace by trace:
     the autocorrelation of the live samples in the design window, tapered to zero over `wavelet_ms`, gives its
     amplitude spectrum, Kolmogorov's factorisation the minimum phase of that, and the data are taken to have the other
-    of the two phases. ``to = "zero"`` then removes that phase, ``"minimum"`` adds it.
+    of the two phases. ``to = "zero"`` then removes that phase, ``"minimum"`` adds it: Y(f) = X(f) exp(-+i phi(f)), phi
+    the Hilbert transform of log |W(f)|.
 
     Polarity is kept: a wavelet of minimum phase that begins with a positive swing has a positive peak after
-    conversion. Where the wavelet holds hardly any energy its phase is arbitrary; filter the band afterwards. Not
-    statistical on short windows with few reflections: their spectrum is not that of the wavelet. Filters are applied
-    over the whole trace, then the mute is applied again.
+    conversion. Where the wavelet holds hardly any energy its phase is arbitrary; filter the band afterwards. Filters
+    are applied over the whole trace, then the mute is applied again.
+
+    Not statistical on short windows with few reflections: their spectrum is not that of the wavelet. Not on vibroseis
+    data that were not made minimum phase: after correlation their wavelet is neither of the two.
 
     Source: Claerbout, Fundamentals of Geophysical Data Processing (McGraw-Hill, 1976), chapter 3 (Kolmogorov).
     """

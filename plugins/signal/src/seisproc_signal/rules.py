@@ -53,8 +53,10 @@ class EditRules(Processor):
     ``action = "flag"`` does only that: look at the word, then drop (`select`) or kill (`kill`) by it in a later flow.
     ``"kill"`` zeroes what it finds, makes live windows empty and sets ``dead`` to 4; rows stay.
 
-    Rules that are not given are not applied. Not after AGC or balancing, which hide what it looks for, and not in
-    gathers where amplitudes fall strongly with offset: correct spreading first.
+    Rules that are not given are not applied.
+
+    Not after AGC or balancing, which hide what it looks for, and not in gathers where amplitudes fall strongly with
+    offset: correct spreading first.
 
     Source: cos(2 pi f dt) = r1 / r0 is the cosine formula of Kedem, Spectral analysis and discrimination by
     zero-crossings, Proceedings of the IEEE 74 (1986), 1477-1493.

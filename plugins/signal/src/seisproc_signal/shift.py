@@ -25,8 +25,9 @@ class Shift(Processor):
     off that was applied as positive downwards. Whole samples are moved exactly; between them an 8-point least-squares
     sinc is used, good to 1 % below 0.6 of Nyquist. The live window moves along; what leaves the trace is lost.
 
-    The words stay as they are: nothing notes that a static was applied, so applying it twice shifts twice. Not for
-    shifts that vary along the trace.
+    The words stay as they are: nothing notes that a static was applied, so applying it twice shifts twice.
+
+    Not for shifts that vary along the trace.
 
     Source: operator as in `resample` with ``mode = "su"``, its delay not rounded.
     """

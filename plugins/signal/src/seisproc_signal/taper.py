@@ -56,7 +56,10 @@ class TaperTraces(Processor):
     Of n traces at an edge trace k from it is multiplied by p = (k + 1) / (n + 1) (``linear``), sin(pi p / 2)
     (``sine``) or sin^2(pi p / 2) (``cosine``, the default); with ``zero_edge`` p = k / n, which makes the outermost
     trace zero. Where both tapers overlap their weights multiply. Keeps transforms over traces (f-k, tau-p) and
-    migration from seeing an edge. Amplitudes at the edges are wrong afterwards.
+    migration from seeing an edge.
+
+    Not before amplitude work: those at the edges are wrong afterwards. Not before `fk_filter`, `fx_decon` and the Radon
+    filters, which take care of their own edges; nor in front of a stack, which weighs far offsets less then.
 
     Source: Harris, On the use of windows for harmonic analysis, Proceedings of the IEEE 66 (1978), 51-83.
     """

@@ -17,9 +17,11 @@ class RemoveGain(Processor):
 
     The gains are what the same step makes with ``output = "gain"`` from the same traces. They find their traces by
     trace_id, so the data may have been sorted, killed or selected meanwhile; `match` names other header words. Where a
-    gain is 0 - AGC found no energy there - the sample stays as it is.
+    gain is 0 - AGC found no energy there - the sample stays as it is. y(t) = x(t) / g(t) where g > 0, else x(t).
 
     Not after steps that mix samples at other times, such as moveout or filters: what they moved had another gain.
+
+    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 1.4, on AGC as a gain function g(t), here divided out.
     """
 
     gain: SurveyRef = param(help="Survey with the gain of every sample.")

@@ -28,11 +28,11 @@ class VibroseisCorrelate(Processor):
     of the record's clock. Output traces start where the input's do and end at `listen_ms`; when left out, where the
     whole sweep still lies inside the record.
 
-    Not for records correlated in the field, and not with a pilot that was recorded through other filters than the
-    data (the wavelet is then not zero-phase: see `phase_convert`). Mute and remove spikes before: correlation spreads
-    them over a sweep length.
+    Not for records correlated in the field, and not with a pilot that was recorded through other filters than the data
+    (the wavelet is then not zero-phase: see `phase_convert`). Mute and remove spikes before: correlation spreads them
+    over a sweep length.
 
-    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 1.3, "vibroseis correlation"; Klauder et al., The theory
+    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), chapter 1, "vibroseis correlation"; Klauder et al., The theory
     and design of chirp radars, Bell System Technical Journal 39 (1960), 745-808.
     """
 

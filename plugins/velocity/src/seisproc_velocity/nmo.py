@@ -26,10 +26,10 @@ class Nmo(Processor):
     """Flatten reflections: normal moveout correction with a stretch mute, or its inverse.
 
     The sample at zero-offset time t0 (s) is taken from ``t = sqrt(t0^2 + x^2 / v^2(t0))`` with x = abs(offset) in m
-    and v the rms velocity in m/s (Taner and Koehler, Geophysics 34, 1969), by an 8-point least-squares sinc or
+    and v the rms velocity in m/s, by an 8-point least-squares sinc or
     linearly. v is linear in t0 between knots and constant outside them; time 0 is the instant of the source.
 
-    NMO stretches a wavelet by ``dt0/dt`` (Dunkin and Levin, Geophysics 38, 1973), the velocity gradient included:
+    NMO stretches a wavelet by ``dt0/dt``, the velocity gradient included:
     ``dt/dt0 = (t0 + x^2/2 d(1/v^2)/dt0) / t``. Samples above the first one whose stretch ``dt0/dt - 1`` is at most
     ``max_stretch_percent`` are muted, and so are times before the source. The live window follows: an output sample is
     live when its time t lies in the input's live window and it survives the mute.
@@ -37,16 +37,19 @@ class Nmo(Processor):
     Amplitudes are kept as they are, as AVO and peak amplitudes need it; ``scale_stretch`` multiplies by ``dt/dt0``,
     which keeps the area under a wavelet and so the spectral level of low frequencies in the stack.
 
-    With ``eta`` the moveout is that of a transversely isotropic medium with a vertical axis (Alkhalifah and Tsvankin,
-    Geophysics 60, 1995), good to about twice the depth: with u = x^2/v^2,
+    With ``eta`` the moveout is that of a transversely isotropic medium with a vertical axis, good to about twice the
+    depth: with u = x^2/v^2,
     ``t^2 = t0^2 + u - 2 eta u^2 / (t0^2 + (1 + 2 eta) u)``; eta and v belong to the same t0, eta is linear between
     knots and positions.
 
     ``inverse`` moves samples back; what the mute took stays zero, tapers are not undone. NMO then its inverse
     reproduces live samples below 0.6 of Nyquist within 1 % rms.
 
-    Do not use it on data with frequencies above 0.6 of Nyquist (resample first), without ``eta`` for long offsets where
-    reflections are not hyperbolic (x > about 1.5 x depth), or before static corrections.
+    Not on data with frequencies above 0.6 of Nyquist (resample first), nor without ``eta`` for long offsets where
+    reflections are not hyperbolic (x > about 1.5 x depth), nor before static corrections.
+
+    Sources: Taner and Koehler, Geophysics 34 (1969), 859-881; stretch: Dunkin and Levin, Geophysics 38 (1973), 635-642;
+    eta: Alkhalifah and Tsvankin, Geophysics 60 (1995), 1550-1566.
     """
 
     velocity: Table = param(

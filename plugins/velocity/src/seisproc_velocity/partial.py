@@ -27,7 +27,13 @@ class PartialStack(Processor):
     ``offset`` becomes the mean of the class. A class without traces in a gather gives no trace.
 
     ``edges = [0, 500, 1000, 1500]`` makes three sections by offset in metres. For angle stacks write angles into a
-    header word first. Classes should be filled alike; a class of few traces is mostly noise.
+    header word first.
+
+    Not with classes that are filled very differently: a class of few traces is mostly noise. Not before moveout
+    correction and stretch mute, nor for amplitudes over offset before spreading was corrected.
+
+    Source: Mayne, Geophysics 27 (1962), 927-938, on stacking; classes of angle: Connolly, Elastic impedance, The
+    Leading Edge 18 (1999), 438-452.
     """
 
     edges: tuple[float, ...] = param(help="limits of the classes, ascending, in the word's SI unit (m for offset)")

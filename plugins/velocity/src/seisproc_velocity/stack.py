@@ -26,16 +26,19 @@ class Stack(Processor):
     """Stack every gather into one trace.
 
     At each time only live samples count, a live zero included. With weights w (1 without ``weight``) and
-    p = ``normalise_power``, ``mean`` gives ``sum(w a) / sum(abs(w))^p`` (Mayne, Geophysics 27, 1962): p = 1 is the
+    p = ``normalise_power``, ``mean`` gives ``sum(w a) / sum(abs(w))^p``: p = 1 is the
     weighted mean, which keeps amplitudes where fold changes; p = 0.5 keeps the level of random noise; p = 0 is the
-    plain sum. ``median`` (mean of the two middle values for even fold) withstands single noisy traces (Claerbout and
-    Muir, Geophysics 38, 1973).
+    plain sum. ``median`` (mean of the two middle values for even fold) withstands single noisy traces.
 
     Header words combine by their rules; ``offset`` becomes 0, ``fold`` the largest number of live traces over time, and
     the live window reaches from the first to the last sample with fold. Dead traces and traces of weight 0 are left
     out; a gather without a live sample gives a dead trace of zeros, an empty gather gives none.
 
-    Flatten reflections (nmo) and mute stretch first. Do not use the median on few traces or where amplitudes matter.
+    Not before reflections were flattened (`nmo`) and stretch muted. Not the median on few traces or where amplitudes
+    matter.
+
+    Sources: Mayne, Common reflection point horizontal data stacking techniques, Geophysics 27 (1962), 927-938;
+    Claerbout and Muir, Robust modeling with erratic data, Geophysics 38 (1973), 826-844.
     """
 
     method: Literal["mean", "median"] = param(

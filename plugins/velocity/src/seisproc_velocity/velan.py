@@ -70,16 +70,21 @@ class Semblance(_Panels):
     each zero-offset time t0, over the traces j whose sample at ``t = sqrt(t0^2 + x_j^2 / v^2)`` is live and not
     stretched more than the mute allows, n of them with values a_j, and a window w of ``window_ms`` centred on t0:
 
-    - ``semblance``: ``sum_w (sum_j a_j)^2 / sum_w n sum_j a_j^2`` (Neidell and Taner, Geophysics 36, 1971), 1 for
+    - ``semblance``: ``sum_w (sum_j a_j)^2 / sum_w n sum_j a_j^2`` , 1 for
       equal traces, about 1/n for noise.
     - ``ab``: ``a_j = A + B sin^2(theta_j)`` is fitted at each time, and coherent is what the fit explains; for
-      reflections that change their sign with offset (Sarkar, Castagna and Lamb, Geophysics 66, 2001). theta is
+      reflections that change their sign with offset. theta is
       that of straight rays, ``sin^2 = x^2 / (x^2 + v^2 t0^2)``. Its peaks are wider and noise scores about 2/n.
     - ``stack_power``: ``mean_w (sum_j a_j / n)^2``: keeps amplitudes, so that strong reflections stand out.
 
     Times with less than ``least_traces`` give 0: one trace alone would be perfectly coherent. Samples between two live
     samples are interpolated linearly. Balance traces first (agc), mute noise: semblance weighs traces by their energy.
-    Not for data with dips that vary inside a gather, or with residual statics.
+
+    Not for data with dips that vary inside a gather, or with residual statics. Not ``semblance`` where reflections
+    change their sign with offset.
+
+    Sources: Taner and Koehler, Geophysics 34 (1969), 859-881; Neidell and Taner, Semblance and other coherency measures
+    for multichannel data, Geophysics 36 (1971), 482-497; Sarkar, Castagna and Lamb, Geophysics 66 (2001), 1284-1293.
     """
 
     window_ms: float = param(40.0, help="length of the window", unit="ms", minimum=0)
@@ -127,7 +132,13 @@ class VelocityStacks(_Panels):
     (``use = "sort"``, ``gather = ["velocity_m_per_s"]``, ``sort = ["cdp"]``) the panels of neighbouring CDPs
     are sections to pick velocities from, by the continuity of reflections instead of their coherence over offsets.
 
-    The output has as many traces per gather as there are velocities: choose a few CDPs first (select).
+    Row k is s_k(t0) = mean over live x of d(x, sqrt(t0^2 + x^2 / v_k^2)).
+
+    Not on whole surveys: the output has as many traces per gather as there are velocities. Choose a few CDPs first
+    (`select`). Not where velocity grows fast with depth and events are wanted at their full strength: no constant
+    velocity flattens a long offset range then.
+
+    Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 3.2, on constant-velocity stacks.
     """
 
     max_stretch_percent: float = param(50.0, help="mute samples stretched more than this", unit="%", minimum=0)

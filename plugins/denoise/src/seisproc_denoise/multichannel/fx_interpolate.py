@@ -189,12 +189,14 @@ class FxInterpolate(_Interpolation):
 
     A prediction filter found at frequency f/2 on the spacing dx predicts at f on dx/2, because straight events have the
     same phase step from trace to trace. In overlapping windows of time and space, filters of `filter_traces`
-    coefficients are found on the input at f/2, and the new traces are those that all traces are predicted best by.
+    coefficients p are found on the input at f/2, and the new traces are those that all traces u of the finer spacing
+    are predicted best by: least sum_n |u[n] - sum_k p_k u[n-k]|^2 + |u[n] - sum_k conj(p_k) u[n+k]|^2.
     Input traces stay as they are. A gather of n traces gets 2 n - 1. New headers: words of the trace to the left,
     lengths, coordinates and elevations in the middle, and the live window that both neighbours have.
 
-    Traces count as equally spaced; put missing ones in first (`fx_fill`). Not with more dips in a window than filter
-    coefficients, nor on curved events in wide windows.
+    Traces count as equally spaced; put missing ones in first (`fx_fill`).
+
+    Not with more dips in a window than filter coefficients, nor on curved events in wide windows.
 
     Source: Spitz, Geophysics 56(6), 1991.
     """
@@ -219,13 +221,15 @@ class FxFill(_Interpolation):
 
     Positions come from a header word; every multiple of the spacing between the first and the last trace of a gather
     gets a row. In overlapping windows of time and space a prediction filter is found at each frequency on runs of live
-    neighbours, and missing traces are those that all traces are predicted best by (shorter filters, and at last linear
+    neighbours, and missing traces u are those that all traces are predicted best by, forwards and backwards: least
+    sum_n |u[n] - sum_k p_k u[n-k]|^2 + |u[n] - sum_k conj(p_k) u[n+k]|^2 (shorter filters, and at last linear
     interpolation, where gaps leave too few neighbours). Live traces stay as they are. With ``revive = false`` dead
     traces stay dead. New headers: words of the trace to the left, lengths, coordinates and elevations interpolated, and
     the live window that both neighbours have.
 
-    Gaps should be narrower than the filter; wide ones fade to nothing of use. Not where every second trace is missing:
-    leave those out and use `fx_interpolate`.
+    Gaps should be narrower than the filter; wide ones fade to nothing of use.
+
+    Not where every second trace is missing: leave those out and use `fx_interpolate`.
 
     Source: filters from complete rows, then the data they predict best: Claerbout, Earth Soundings Analysis (Blackwell,
     1992), chapter 8; in f-x: Spitz, Geophysics 56(6), 1991.

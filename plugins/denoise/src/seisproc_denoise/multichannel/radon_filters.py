@@ -171,8 +171,10 @@ class TauPFilter(_RadonFilter):
     cannot represent. Slopes are positive where events get later with increasing `position`. Frequencies outside
     [low_hz, high_hz] count as outside the fan.
 
-    Prefer `fk_filter` on regular spacing: it is faster. Not with dips outside the range of the transform, which appear
-    at its edges. Gathers with fewer than three live traces pass unchanged.
+    Prefer `fk_filter` on regular spacing: it is faster.
+
+    Not with dips outside the range of the transform, which appear at its edges. Gathers with fewer than three live
+    traces pass unchanged.
 
     Source: Yilmaz, Seismic Data Analysis (SEG, 2001), section 6.3; least squares: Thorson and Claerbout, Geophysics
     50(12), 1985; per frequency: Beylkin, IEEE Transactions ASSP 35(2), 1987.

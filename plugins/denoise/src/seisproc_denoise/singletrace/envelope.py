@@ -29,8 +29,10 @@ class MadDenoise(Processor):
     left nothing changes.
 
     For bursts and noisy traces in cubes, cross-spreads and offset classes (a gather holds all traces that may be
-    neighbours). Not for weak noise below the signal, which `tf_reject` finds in its own frequencies, nor
-    where amplitudes change across the aperture by geometry: correct spreading first.
+    neighbours).
+
+    Not for weak noise below the signal, which `tf_reject` finds in its own frequencies, nor where amplitudes change
+    across the aperture by geometry: correct spreading first.
 
     Sources: Hampel, J. American Statistical Association 69 (1974), 383-393 (median and MAD); Anderson and McMechan,
     Geophysical Prospecting 37 (1989), 875-892 (editing by the amplitude of windows).

@@ -34,9 +34,10 @@ class OmpDenoise(Processor):
     the correlations with each frequency at the start: median / 1.1774. The output is the projection; the rest
     is lost.
 
-    For sparse reflectivity in strong noise, and short traces. Not for signal that needs more than `wavelets`
-    wavelets, nor before amplitude work on weak events: what is below the threshold is gone. `threshold` 0 takes
-    all `wavelets`.
+    For sparse reflectivity in strong noise, and short traces.
+
+    Not for signal that needs more than `wavelets` wavelets, nor before amplitude work on weak events: what is below the
+    threshold is gone. `threshold` 0 takes all `wavelets`.
 
     Sources: Pati, Rezaiifar and Krishnaprasad, 27th Asilomar Conference (1993), 40-44; Mallat and Zhang, IEEE Trans.
     Signal Proc. 41 (1993), 3397-3415 (Gabor wavelets); Wang, Geophysics 72 (2007), V13-V20 (seismic traces).

@@ -85,8 +85,8 @@ class WaveletDenoise(_ByWavelets):
     ``dwt`` is fast but its result depends on how the samples fall on the dyadic grid; ``swt`` does not and leaves
     fewer artefacts, at `levels` times the work; ``wpt`` divides high frequencies as finely as low ones.
 
-    Not for coherent noise, nor for continuous signal that fills more than half of each level: its median then
-    measures the signal. Not before amplitude work: soft and adaptive lower amplitudes.
+    Not for coherent noise, nor for continuous signal that fills more than half of each level: its median then measures
+    the signal. Not before amplitude work: soft and adaptive lower amplitudes.
 
     Sources: Donoho and Johnstone, Biometrika 81 (1994), 425-455; Donoho, IEEE Trans. Inf. Theory 41 (1995), 613-627;
     Gao, J. Comp. Graph. Stat. 7 (1998), 469-488 (garrote); Chang, Yu and Vetterli, IEEE Trans. Image Proc. 9 (2000),
@@ -98,15 +98,15 @@ class WaveletDenoise(_ByWavelets):
 class WaveletDenoiseSpatial(_ByWavelets):
     """Attenuate random noise by shrinking wavelet coefficients, the noise measured over neighbouring traces.
 
-    As `wavelet_denoise`, but the median that tells the noise of a level is taken over the live coefficients of the
+    As `wavelet_denoise`, but the median of sigma = median |c| / 0.6745 is taken over the live coefficients c of the
     nearest `aperture_traces` traces of the gather (fewer where the gather has fewer). Short or strongly muted traces
     get a steadier threshold, and amplitudes stay comparable from trace to trace. Dead traces are gaps.
 
-    Not where noise changes from trace to trace: a noisy trace among quiet ones keeps its noise; `tf_reject`
-    is for those.
+    Not where noise changes from trace to trace: a noisy trace among quiet ones keeps its noise; `tf_reject` is for
+    those.
 
-    Sources: those of `wavelet_denoise`; Johnstone and Silverman, J. Royal Stat. Soc. B 59 (1997), 319-351 (a
-    threshold for each level, noise alike along the data).
+    Sources: those of `wavelet_denoise`; Johnstone and Silverman, J. Royal Stat. Soc. B 59 (1997), 319-351 (a threshold
+    for each level, noise alike along the data).
     """
 
     aperture_traces: int = param(11, help="Neighbouring traces that tell the noise, itself included.", minimum=1)

@@ -104,8 +104,10 @@ class TfReject(_TimeFrequency):
     are live nothing changes.
 
     For swell noise, cable jerks, traffic, strum: strong, of a few neighbouring traces, and none of the signal's moveout
-    within the aperture. Choose it wider than twice the noise. Not for steep events that few traces of the aperture see
-    in the same window, nor where amplitudes change strongly from trace to trace: balance or sort first.
+    within the aperture. Choose it wider than twice the noise.
+
+    Not for steep events that few traces of the aperture see in the same window, nor where amplitudes change strongly
+    from trace to trace: balance or sort first.
 
     Sources: Elboth, Qaisrani and Hertweck, SEG Expanded Abstracts 27 (2008), 2622-2626; Elboth, Presterud and
     Hermansen, Geophysical Prospecting 58 (2010), 441-453.
