@@ -15,6 +15,7 @@ from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_geometry.grids import Grid
 from seisproc_geometry.lines import MOST_KNOTS, Line, smooth, straight
+from seisproc_geometry.remembering import once
 
 
 def midpoints(headers: Headers) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +33,7 @@ class _Bins(Processor):
         raise NotImplementedError
 
     def plan(self, layout: Layout) -> Layout:
-        return attrs.evolve(layout, headers=self._written(layout.headers))
+        return attrs.evolve(layout, headers=self._planned(layout.headers))
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         return batch.with_headers(self._written(batch.headers))
@@ -42,8 +43,11 @@ class _Bins(Processor):
             raise UsageError(f"step '{self.id}': all midpoints are 0; run the step geometry first")
 
     def notes(self, layout: Layout) -> list[str]:
-        outside = int((self._written(layout.headers).column("cdp") == 0).sum())
+        outside = int((self._planned(layout.headers).column("cdp") == 0).sum())
         return [f"{outside} of {layout.n_traces} traces lie in no bin: cdp 0"] if outside else []
+
+    def _planned(self, headers: Headers) -> Headers:
+        return once(self, "written", headers, lambda: self._written(headers))
 
     def _with(self, headers: Headers, inside: np.ndarray, words: dict[str, np.ndarray]) -> Headers:
         """Numbers as they are, positions to the resolution of the coordinate scalar; 0 outside all bins."""
@@ -123,9 +127,13 @@ class BinLine(_Bins):
 
     def _numbers(self, headers: Headers) -> tuple[np.ndarray, np.ndarray]:
         """Bin numbers and distances from the line."""
-        along, distance = self._line.project(*midpoints(headers))
-        number = np.floor((along - self.start_m) / self.bin_m + 0.5).astype(np.int64) + self.first_cdp
-        return number, distance
+
+        def find() -> tuple[np.ndarray, np.ndarray]:
+            along, distance = self._line.project(*midpoints(headers))
+            number = np.floor((along - self.start_m) / self.bin_m + 0.5).astype(np.int64) + self.first_cdp
+            return number, distance
+
+        return once(self, "numbers", headers, find)
 
     def _written(self, headers: Headers) -> Headers:
         number, distance = self._numbers(headers)

@@ -23,6 +23,7 @@ from seisproc_geometry.linking import Linked, link
 from seisproc_geometry.points import RECEIVER_WORDS, SOURCE_WORDS
 from seisproc_geometry.positions import azimuth_deg, with_positions, write
 from seisproc_geometry.reading.survey_files import LengthUnit, Named, read_survey_files
+from seisproc_geometry.remembering import once
 from seisproc_geometry.units import in_si, metres
 
 _PLACES = ("x", "y")
@@ -173,8 +174,11 @@ class Geometry(Processor):
         return held
 
     def _assigned(self, headers: Headers) -> Assigned:
-        repeated = None if self.repeated is None else self.repeated["code"].astype(np.int64)
-        return self._assigner().assign(headers, repeated)
+        def assign() -> Assigned:
+            repeated = None if self.repeated is None else self.repeated["code"].astype(np.int64)
+            return self._assigner().assign(headers, repeated)
+
+        return once(self, "assigned", headers, assign)
 
     def _chosen(self, headers: Headers) -> dict[str, object]:
         """Scalars and the direction of the line, where they are not given."""

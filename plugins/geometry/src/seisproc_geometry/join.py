@@ -20,6 +20,7 @@ from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_geometry.header_math import Scalar
 from seisproc_geometry.keys import NONE, Keys, listed
+from seisproc_geometry.remembering import once
 from seisproc_geometry.textfiles import read_text_table
 from seisproc_geometry.units import LengthUnit, in_si, metres
 
@@ -166,7 +167,10 @@ class Join(Processor):
         return held
 
     def _rows(self, headers: Headers) -> np.ndarray:
-        return self._keys.find([headers.column(word).astype(np.float64) for word in self.on])
+        def find() -> np.ndarray:
+            return self._keys.find([headers.column(word).astype(np.float64) for word in self.on])
+
+        return once(self, "rows", headers, find)
 
     def _without(self, headers: Headers, rows: np.ndarray) -> str:
         found = listed(list(self.on), [headers.column(word) for word in self.on], rows)
