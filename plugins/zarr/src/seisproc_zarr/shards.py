@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import struct
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import attrs
 import numpy as np
@@ -218,14 +218,12 @@ class _Visit:
 
     def scattered(self, rows: np.ndarray) -> None:
         """Rows in any order, each chunk visited once."""
-        for chunk, positions, within in _chunks(rows, self.layout.grid.chunk_rows):
-            number, bounds = self._enter(chunk), _bounds(positions, within)
-            if len(bounds) == 2 and len(within) == self.layout.grid.chunk_rows:
+        for chunk, positions, within, runs in _chunks(rows, self.layout.grid.chunk_rows):
+            number = self._enter(chunk)
+            if runs == 1 and len(within) == self.layout.grid.chunk_rows:
                 self._whole(self.out[positions[0] : positions[0] + len(within)], number)
-            elif self._few(number, len(bounds) - 1):
-                starts = bounds[:-1]
-                runs = zip(positions[starts].tolist(), within[starts].tolist(), np.diff(bounds).tolist(), strict=True)
-                self._parts(number, runs)
+            elif self._few(number, runs):
+                self._parts(number, _runs(positions, within))
             else:
                 self.out[positions] = self._held(number)[within]
 
@@ -251,7 +249,7 @@ class _Visit:
         self._whole(self.held, number)
         return self.held
 
-    def _parts(self, number: int, runs: Iterable[tuple[int, int, int]]) -> None:
+    def _parts(self, number: int, runs: list[tuple[int, int, int]]) -> None:
         """Stretches of a chunk, straight to where they are wanted: (position in the result, first row, count)."""
         assert self.file is not None
         start, row = int(self.known.places[number, 0]), self.layout.row_bytes
@@ -296,23 +294,26 @@ class _Visit:
         return self.reader.folder.corrupt(key, f"{problem} (chunk {number} of the shard)")
 
 
-def _chunks(rows: np.ndarray, chunk_rows: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """What is wanted of each chunk, in the order of the file: its number, positions in `rows`, rows within it."""
+def _chunks(rows: np.ndarray, chunk_rows: int) -> Iterator[tuple[int, np.ndarray, np.ndarray, int]]:
+    """What is wanted of each chunk, in the order of the file: its number, positions in `rows`, rows within it, and in
+    how many runs they are consecutive both in the chunk and in the result."""
     if not len(rows):
         return
     order = np.arange(len(rows)) if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
-    chunk, within = np.divmod(rows[order], chunk_rows)
+    rows = rows[order]
+    chunk, within = np.divmod(rows, chunk_rows)
+    ends = np.zeros(len(rows), np.int64)  # how many runs end before a row
+    np.cumsum((order[1:] - order[:-1] != 1) | (rows[1:] - rows[:-1] != 1), out=ends[1:])
     bounds = [0, *(np.flatnonzero(chunk[1:] != chunk[:-1]) + 1).tolist(), len(rows)]
     for low, high in itertools.pairwise(bounds):
-        yield int(chunk[low]), order[low:high], within[low:high]
+        yield int(chunk[low]), order[low:high], within[low:high], int(ends[high - 1] - ends[low]) + 1
 
 
-def _bounds(positions: np.ndarray, within: np.ndarray) -> np.ndarray:
-    """Where stretches begin that are consecutive both in the chunk and in the result, and their end."""
+def _runs(positions: np.ndarray, within: np.ndarray) -> list[tuple[int, int, int]]:
+    """Stretches that are consecutive both in the chunk and in the result: (position, first row, count)."""
     if len(within) == 1:  # the usual case across the stored order
-        return _ONE
+        return [(int(positions[0]), int(within[0]), 1)]
     breaks = np.flatnonzero((positions[1:] - positions[:-1] != 1) | (within[1:] - within[:-1] != 1)) + 1
-    return np.concatenate(([0], breaks, [len(within)]))
-
-
-_ONE = np.array([0, 1])
+    starts = np.concatenate(([0], breaks))
+    counts = np.diff(starts, append=len(within)).tolist()
+    return list(zip(positions[starts].tolist(), within[starts].tolist(), counts, strict=True))
