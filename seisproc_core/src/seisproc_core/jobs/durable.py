@@ -71,6 +71,7 @@ def put_folder(root: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int,
     """Write pieces as files below `root`; durable, names included, when this returns.
 
     Files, then folders, are synced side by side: flushes that wait together share one commit of the file system.
+    Checksums are computed while they wait.
 
     Returns
     -------
@@ -79,7 +80,9 @@ def put_folder(root: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int,
     files = [(piece.key, root / piece.key, memoryview(piece.data).cast("B")) for piece in pieces]
     folders = {parent for _, path, _ in files for parent in path.parents if parent == root or root in parent.parents}
     with ThreadPoolExecutor(SYNCED_TOGETHER) as pool:
-        receipts = list(pool.map(lambda file: _put(*file), files))
+        written = pool.map(lambda file: _put(*file), files)
+        receipts = [(key, 0, len(data), zlib.crc32(data)) for key, _, data in files]
+        list(written)
         try:
             list(pool.map(sync_folder, folders))
         except OSError as error:
@@ -87,13 +90,12 @@ def put_folder(root: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int,
     return receipts
 
 
-def _put(key: str, path: Path, data: memoryview) -> tuple[str, int, int, int]:
+def _put(key: str, path: Path, data: memoryview) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, data)
     except OSError as error:
         raise StorageError.from_os(error, f"cannot write {key}") from error
-    return key, 0, len(data), zlib.crc32(data)
 
 
 def put_file(path: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int, int]]:
