@@ -58,17 +58,19 @@ def in_memory(survey: MemorySurvey, step: Mapping[str, Any]) -> Any:
         return engine.submit(Flow(source=Source(storage="memory", survey=survey), steps=steps)).result(120).open()
 
 
-@pytest.mark.parametrize(("interval_ms", "start_ms"), [(2.0, 0.0), (2.0, -100.0), (1.6, 40.0)])
-def test_known_statics_come_back(interval_ms: float, start_ms: float) -> None:
-    survey, known = model(interval_ms, start_ms)
+@pytest.mark.parametrize(
+    ("interval_ms", "start_ms", "size_ms"), [(2.0, 0.0, 5.0), (2.0, -100.0, 5.0), (1.6, 40.0, 5.0), (2.0, 0.0, 8.0)]
+)
+def test_known_statics_come_back(interval_ms: float, start_ms: float, size_ms: float) -> None:
+    survey, known = model(interval_ms, start_ms, size_ms)
     made = in_memory(survey, STEP)
     for name, word in (("source", "field_record"), ("receiver", "source_station")):
         delay, truth = -found(made, word, f"{name}_static_ms"), known[name]
         counted = delay != 0  # receivers at the very ends have too few traces
         assert counted.sum() >= len(truth) - 6
         delay, truth = detrended(delay[counted]), detrended(truth[counted])
-        assert np.sqrt(np.mean((delay - truth) ** 2)) <= 1.0
-        assert np.corrcoef(delay, truth)[0, 1] >= 0.95
+        assert np.sqrt(np.mean((delay - truth) ** 2)) <= 0.4
+        assert np.corrcoef(delay, truth)[0, 1] >= 0.99
 
     def power(held: MemorySurvey) -> float:
         cdp = held.gather.headers["cdp"]
@@ -105,6 +107,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 STEPS: list[dict[str, Any]] = [
     {"use": "gain", "scale": 2.0},
+    {"use": "surface_consistent_amplitude", **STATIONS},
+    {"use": "surface_consistent_decon", **STATIONS, "operator_ms": 40.0, "backend": "reference"},
     STEP,
     {"use": "sort", "gather": ["cdp"]},
     {"use": "stack", "backend": "reference"},
@@ -125,8 +129,8 @@ def test_every_executor_makes_the_same_bytes(
     assert contents(run(wanted, executor=executor, workers=2)) == expected
 
 
-# 12 segments of rows, then a segment that measures and one that solves, four times, then the sorted stage.
-@pytest.mark.parametrize("point", ["before-journal:13", "after-journal:14"])
+# Amplitudes, deconvolution and statics are measured and solved in stages with segments of rows before and behind them.
+@pytest.mark.parametrize("point", ["before-journal:13", "after-journal:14", "before-journal:16"])
 def test_killed_and_resumed(point: str, stored: Path, tmp_path: Path, expected: dict[str, str]) -> None:
     write_flow(tmp_path / "f.toml", stored, tmp_path / "out.seis", STEPS, shard_traces=16)
     died = seisproc("run", "f.toml", cwd=tmp_path, env={"SEISPROC_FAULT": point})

@@ -243,3 +243,5 @@ WHITEN = Claims(
 PAD = Claims(beyond_suite="its gathers are lines, which the suite does not make")
 REMOVE_GAIN = Claims(beyond_suite="it reads a second survey")
 RESIDUAL_STATICS = Claims(beyond_suite="it needs a whole survey to measure")
+SURFACE_CONSISTENT_AMPLITUDE = Claims(beyond_suite="it needs a whole survey to measure")
+SURFACE_CONSISTENT_DECON = Claims(beyond_suite="it needs a whole survey to measure")

@@ -43,6 +43,8 @@ def seisproc_processors() -> list[str]:
         "seisproc_signal.analysis:Autocorrelation",
         "seisproc_signal.rules:EditRules",
         "seisproc_signal.statics.residual:ResidualStatics",
+        "seisproc_signal.statics.surface_amplitude:SurfaceConsistentAmplitude",
+        "seisproc_signal.statics.surface_decon:SurfaceConsistentDecon",
         "seisproc_signal.ungain:RemoveGain",
     ]
 

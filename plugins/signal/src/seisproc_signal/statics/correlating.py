@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+from scipy import fft
 
 from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.errors import ParameterError
@@ -91,3 +92,34 @@ def peak_lags(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.n
     part = np.clip(part, -0.5, 0.5)
     value = at - 0.25 * (before - after) * part
     return np.clip(lags[best] + part, low, high), value
+
+
+def with_pilots(spectra: np.ndarray, length: int, lags: int) -> np.ndarray:
+    """Normalised cross-correlation of every trace with the sum of the others.
+
+    Parameters
+    ----------
+    spectra
+        Of the traces of one gather, zero-padded to `length` samples: complex ``(n_traces, length // 2 + 1)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float64 ``(n_traces, 2 lags + 1)``, lag 0 in the middle; positive lags where the trace is later than its
+        pilot. Zeros where either has no energy.
+    """
+    return normalised(spectra, spectra.sum(axis=0) - spectra, length, lags)
+
+
+def normalised(spectra: np.ndarray, pilots: np.ndarray, length: int, lags: int) -> np.ndarray:
+    """Normalised cross-correlation of every trace with its pilot, as `with_pilots` has it."""
+    twice = np.full(spectra.shape[1], 2.0)  # both signs of a frequency, but for 0 and Nyquist
+    twice[0] = 1
+    if length % 2 == 0:
+        twice[-1] = 1
+    energy = [(np.abs(part) ** 2 @ twice) / length for part in (spectra, pilots)]
+    found = fft.irfft(spectra * np.conj(pilots), length, axis=1, workers=1)
+    found = np.concatenate([found[:, length - lags :], found[:, : lags + 1]], axis=1)
+    norm = np.sqrt(energy[0] * energy[1])
+    least = 1e-6 * norm.max(initial=0)  # what is left of subtracting a trace from itself is rounding
+    return np.asarray(np.divide(found, norm[:, None], out=np.zeros_like(found), where=norm[:, None] > least))

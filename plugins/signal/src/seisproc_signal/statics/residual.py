@@ -16,12 +16,13 @@ from seisproc_core.processing.survey_scope import SurveyProcessor, Tables
 from seisproc_signal import claims
 from seisproc_signal.shift import shift_traces
 from seisproc_signal.statics import words
-from seisproc_signal.statics.correlating import peak_lags, shifted_rows, windowed
+from seisproc_signal.statics.correlating import peak_lags, shifted_rows, windowed, with_pilots
 from seisproc_signal.statics.stations import (
     RECEIVER,
     SOURCE,
+    Terms,
     check_words,
-    decompose,
+    conjugate_gradients,
     keys_of,
     station_of,
     stations,
@@ -31,7 +32,8 @@ from seisproc_signal.windows import with_live_words
 
 _TERMS = ("source", "receiver")
 SWEEPS = 20
-DAMPING = 0.005  # of a station's traces: what cannot be told from structure fades
+DAMPING = 0.01  # of a station's traces, where all correlate with 1: what cannot be told from structure fades
+HEARD = 0.5  # of the median correlation: below it a station's peak is one of noise
 SETTLED = 0.01  # samples: when sweeps between sources and receivers may stop
 
 
@@ -80,14 +82,12 @@ class ResidualStatics(SurveyProcessor):
     def check(self, layout: Layout) -> None:
         check_words(self, layout, "source", "receiver", "gather")
         words.refuse_twice(self, layout, self.name)
-        if not self.name.isidentifier() or not self.name.islower():
-            raise self.bad("name", "must be one word of lower case letters, digits and _")
         if self._lags(layout) >= layout.n_samples // 2:
             raise self.bad("max_ms", "must be less than a quarter of the trace")
         windowed(self, layout)
 
     def plan(self, layout: Layout) -> Layout:
-        return words.planned(with_live_words(layout), self.name)
+        return words.planned(with_live_words(layout), self.name, *_TERMS)
 
     def measuring_order(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return self.gather, ()
@@ -135,24 +135,31 @@ class ResidualStatics(SurveyProcessor):
         usable = np.asarray(correlation.any(axis=1))
         traces = {name: summed(usable, indexes[name], len(terms[name])) for name in _TERMS}
         late, peak = align(correlation, indexes, {name: (at - limit, at + limit) for name, at in before.items()})
-        # What moves a whole gather is structure: it goes to a term of the gathers, and is dropped.
-        _, gather = stations(records["gather"])
-        total = sum((before[name] - late[name])[indexes[name]] for name in _TERMS)
-        split = decompose(np.asarray(total), usable, [*indexes.values(), gather], (DAMPING, DAMPING, 0.0))
-        wanted = dict(zip(_TERMS, split, strict=False))
+        alike = {name: peak[name] / np.maximum(traces[name], 1) for name in _TERMS}
+        heard = {name: alike[name] >= HEARD * np.median(alike[name][traces[name] > 0]) for name in _TERMS}
+        wanted = {name: before[name] - np.where(heard[name], late[name], 0) for name in _TERMS}
+        left = np.asarray(sum(late[name][indexes[name]] for name in _TERMS))
+        clear = usable & np.logical_and(*(heard[name][indexes[name]] for name in _TERMS))
+        aligned = shifted_rows(correlation, left)
+        if clear.any() and np.sqrt(np.mean(left[clear] ** 2)) < 0.5 * first_zero(aligned):
+            _, gather = stations(records["gather"])
+            likeness = np.where(usable, aligned[:, aligned.shape[1] // 2], 0.0)
+            mean = np.bincount(gather, likeness) / np.maximum(np.bincount(gather, usable), 1)
+            wanted = with_moving_pilots(
+                wanted, before, indexes, gather, np.where(usable, np.maximum(mean, 0)[gather], 0)
+            )
         earlier = context.solution.get("rounds", {})
         last = len(earlier.get("round", ())) + 1 == self.iterations
         tables: dict[str, dict[str, np.ndarray]] = {}
         for name in _TERMS:
-            strength = peak[name] / np.maximum(traces[name], 1)
-            counts = (strength >= self.min_correlation) & (traces[name] >= self.min_traces)
+            counts = (alike[name] >= self.min_correlation) & (traces[name] >= self.min_traces)
             counts |= not last  # pilots are poor at first
             static = wanted[name]
             static = np.where(counts, static - (static[counts].mean() if counts.any() else 0), 0)
             tables[name] = {
                 **dict(zip(getattr(self, name), terms[name].T, strict=True)),
                 "static_ms": np.clip(static, -limit, limit) * interval_ms,
-                "correlation": strength,
+                "correlation": alike[name],
                 "traces": traces[name],
             }
         change = max(float(np.abs(late[name]).max()) for name in _TERMS) * interval_ms
@@ -176,7 +183,9 @@ class ResidualStatics(SurveyProcessor):
     def apply(self, batch: Gather, context: Context) -> Gather:
         source_ms, receiver_ms = self._statics(batch, context)
         moved = shift_traces(batch, (source_ms + receiver_ms) / 1000 / batch.sampling.interval_s, context)
-        return moved.with_headers(words.noted(moved.headers, self.name, source_ms, receiver_ms))
+        return moved.with_headers(
+            words.noted(moved.headers, self.name, source_ms + receiver_ms, source=source_ms, receiver=receiver_ms)
+        )
 
 
 def align(
@@ -214,28 +223,42 @@ def align(
     return late, peak
 
 
-def with_pilots(spectra: np.ndarray, length: int, lags: int) -> np.ndarray:
-    """Normalised cross-correlation of every trace with the sum of the others.
+def first_zero(correlation: np.ndarray) -> float:
+    """Lag at which the mean of aligned correlations falls to zero, samples: a quarter of the data's period."""
+    mean = correlation.mean(axis=0)
+    late = mean[len(mean) // 2 :]
+    return float(np.argmax(late <= 0) if (late <= 0).any() else len(late))
 
-    Parameters
-    ----------
-    spectra
-        Of the traces of one gather, zero-padded to `length` samples: complex ``(n_traces, length // 2 + 1)``.
 
-    Returns
-    -------
-    numpy.ndarray
-        Float64 ``(n_traces, 2 lags + 1)``, lag 0 in the middle; positive lags where the trace is later than its
-        pilot. Zeros where either has no energy.
+def with_moving_pilots(
+    wanted: dict[str, np.ndarray],
+    before: dict[str, np.ndarray],
+    indexes: dict[str, np.ndarray],
+    gather: np.ndarray,
+    weight: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """The statics of which `wanted` is what correlations with the pilots show.
+
+    A pilot is late by the mean of the other traces of its gather, so that a trace shows less than its own static, and
+    hardly anything of what changes slowly along the line. With H from stations to traces and C what leaves a trace
+    its own value less the mean of the others, the lags found are those of least squares, H'H (wanted - before) =
+    H'd, of times d = C H (statics - before); hence (H'C H + damping) statics = H'H (wanted - before) + H'C H before.
+
+    Traces weigh as sums of correlations weigh them: by the mean correlation of their gather, which is small where few
+    traces make a noisy pilot. Lags of noise vary by the inverse of the correlation, so damping grows with its square.
+    Only right where traces are so near their pilots that the pilot moves by the mean: about an eighth of the period.
     """
-    pilots = spectra.sum(axis=0) - spectra
-    twice = np.full(spectra.shape[1], 2.0)  # both signs of a frequency, but for 0 and Nyquist
-    twice[0] = 1
-    if length % 2 == 0:
-        twice[-1] = 1
-    energy = [(np.abs(part) ** 2 @ twice) / length for part in (spectra, pilots)]
-    found = fft.irfft(spectra * np.conj(pilots), length, axis=1, workers=1)
-    found = np.concatenate([found[:, length - lags :], found[:, : lags + 1]], axis=1)
-    norm = np.sqrt(energy[0] * energy[1])
-    least = 1e-6 * norm.max(initial=0)  # what is left of subtracting a trace from itself is rounding
-    return np.asarray(np.divide(found, norm[:, None], out=np.zeros_like(found), where=norm[:, None] > least))
+    system = Terms([indexes[name] for name in _TERMS], weight)
+    fold = np.bincount(gather, weight > 0)
+    others = np.divide(fold, fold - 1, out=np.zeros(len(fold)), where=fold > 1)
+
+    def normal(x: np.ndarray) -> np.ndarray:
+        times = np.where(weight > 0, system.spread(x), 0.0)
+        mean = np.bincount(gather, times, minlength=len(fold)) / np.maximum(fold, 1)
+        return system.collect(weight * others[gather] * (times - mean[gather]))
+
+    held, seen = (np.concatenate([terms[name] for name in _TERMS]) for terms in (before, wanted))
+    right = system.collect(weight * system.spread(seen - held)) + normal(held)
+    damping = DAMPING / max(float(weight[weight > 0].mean()), 0.05) ** 2 if weight.any() else 0.0
+    found = conjugate_gradients(lambda x: normal(x) + damping * system.count * x, right, system.count)
+    return dict(zip(_TERMS, system.split(found), strict=True))
