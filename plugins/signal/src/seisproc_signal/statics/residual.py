@@ -143,10 +143,10 @@ class ResidualStatics(SurveyProcessor):
         aligned = shifted_rows(correlation, left)
         if clear.any() and np.sqrt(np.mean(left[clear] ** 2)) < 0.5 * first_zero(aligned):
             _, gather = stations(records["gather"])
-            likeness = np.where(usable, aligned[:, aligned.shape[1] // 2], 0.0)
-            mean = np.bincount(gather, likeness) / np.maximum(np.bincount(gather, usable), 1)
+            each = np.where(usable, aligned[:, aligned.shape[1] // 2], 0.0)
+            likeness = np.bincount(gather, each) / np.maximum(np.bincount(gather, usable), 1)
             wanted = with_moving_pilots(
-                wanted, before, indexes, gather, np.where(usable, np.maximum(mean, 0)[gather], 0)
+                wanted, before, indexes, gather, np.where(usable, np.maximum(likeness, 0)[gather], 0)
             )
         earlier = context.solution.get("rounds", {})
         last = len(earlier.get("round", ())) + 1 == self.iterations

@@ -84,9 +84,9 @@ def decompose(
     share = np.repeat(damping, [len(part) for part in system.split(system.count)])
 
     def normal(x: np.ndarray) -> np.ndarray:
-        return system.collect(weight * system.spread(x)) + share * system.count * x
+        return np.asarray(system.collect(weight * system.spread(x)) + share * system.count * x)
 
-    right = system.collect(np.where(weight > 0, weight * np.where(weight > 0, values, 0), 0))
+    right = system.collect(weight * np.where(weight > 0, values, 0.0))
     return system.split(conjugate_gradients(normal, right, system.count))
 
 

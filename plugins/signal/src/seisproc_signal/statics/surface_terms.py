@@ -80,7 +80,7 @@ class SurfaceConsistent(SurveyProcessor):
 
     def words_of(self, term: str) -> tuple[str, ...]:
         """Names of the columns of `keys`."""
-        return ("offset_m",) if term == "offset" else getattr(self, term)  # type: ignore[no-any-return]
+        return ("offset_m",) if term == "offset" else getattr(self, term)
 
     def stations_of(self, records: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """For each term its stations, and the station of every trace."""
