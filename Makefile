@@ -55,8 +55,10 @@ check: setup-all
 native-test:
 	$(if $(CARGO),cd native/segy && cargo test --quiet --locked,@echo "cargo not found: tests of the Rust crate are not run")
 
+# Many tests wait, for a disk or a process: two at a time take little more than half as long. Those of Ray, which keep
+# the whole machine busy, follow one another.
 unit: setup-all
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 bench: setup-all
 	$(BIN)/python -m benchmarks

@@ -29,7 +29,7 @@ from seisproc_core.plugins import registry
 # Every installed executor; a process pool takes seconds to start, so only the default one runs with every number.
 _DEFAULT = registry().best("executors").id
 EXECUTORS = [
-    (entry.id, workers)
+    pytest.param(entry.id, workers, marks=pytest.mark.xdist_group(entry.id))
     for entry in registry().of("executors")
     for workers in ((1, 2, 3) if entry.id == _DEFAULT else (1,) if entry.id == "in-process" else (1, 3))
 ]

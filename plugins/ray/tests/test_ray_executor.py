@@ -36,6 +36,7 @@ from seisproc_ray.executor import RayActors
 from seisproc_ray.settings import Settings
 
 pytestmark = [
+    pytest.mark.xdist_group("ray"),
     pytest.mark.skipif(sys.platform != "linux", reason="processes and sockets are counted in /proc"),
     pytest.mark.usefixtures("local_ray"),
     pytest.mark.timeout(60),

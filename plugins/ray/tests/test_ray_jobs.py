@@ -28,6 +28,7 @@ from seisproc_core.plugins import registry
 from seisproc_ray import bridge
 
 pytestmark = [
+    pytest.mark.xdist_group("ray"),
     pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc"),
     pytest.mark.timeout(120),
 ]
