@@ -228,9 +228,23 @@ def journals(space: Workspace) -> Iterator[Row]:
             seconds.append(time.perf_counter() - began)
             if len(journal.done[0]) != count:
                 raise AssertionError(f"{len(journal.done[0])} of {count} segments were read")
+    found = measured("histories:opened", str(path))
     path.unlink()
     rate = tuple(count / s for s in seconds)
     yield Row(
         what=f"journal of {count:,} segments, opened", ours=duration(float(np.median(seconds))), peer="", values=rate,
         unit="segments/s", goal=at_least(SEGMENTS / 5),
     )  # fmt: skip
+    yield Row(
+        what=f"journal of {count:,} segments, memory it takes", ours=f"{found['mb']:.0f} MB", peer="",
+        values=(1e6 * found["mb"] / count,), unit="bytes/segment", goal=at_most(1000),
+    )  # fmt: skip
+
+
+def opened(path: str) -> dict[str, float]:
+    """In a process of its own: MB that an open journal adds to the program."""
+    before = resident_mb()
+    with Journal(Path(path)) as journal:
+        if not journal.done[0].missing(len(journal.done[0]) + 1):
+            raise AssertionError("more segments than there are")
+        return {"mb": resident_mb() - before}

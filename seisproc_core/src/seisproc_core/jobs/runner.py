@@ -154,7 +154,7 @@ class FolderRun:
         self.traces_in = work.stages[0].traces_in
         self.total = sum(stage.traces_in for stage in work.stages)
         self.stages = len(work.stages)
-        self.committed = sum(r.traces_in for done in self._journal.done.values() for r in done.values())
+        self.committed = sum(done.traces_in for done in self._journal.done.values())
         self.on_commit: Callable[[], None] = lambda: None
         self.hopeless = False
         self._finished: list[tuple[str, int, int, int]] = []
@@ -174,8 +174,7 @@ class FolderRun:
         opened = OpenJob(self.work.path, self._held, known=self._registry)
         for number, stage in enumerate(self.work.stages):
             self.stage = number
-            done = self._journal.done.get(self.stage, {})
-            todo = [segment for segment in range(stage.n_segments) if segment not in done]
+            todo = self._journal.of(self.stage).missing(stage.n_segments)
             if todo:
                 task = Task(
                     folder=self.work.path,
@@ -218,7 +217,7 @@ class FolderRun:
     def _hold_to_manifest(self) -> None:
         """A repair may only bring back the bytes that the output had."""
         expected = self.work.record.get("repair", {}).get("expected", {})
-        receipts = self._journal.done.get(self.stages - 1, {}).values()
+        receipts = self._journal.of(self.stages - 1).values()
         pieces = [piece for receipt in receipts for piece in receipt.pieces] + self._finished
         made = {key: [length, crc] for key, _, length, crc in pieces}
         differing = sorted(key for key, entry in expected.items() if made.get(key) != list(entry))

@@ -125,8 +125,9 @@ class WorkFolder:
         lost = 0
         for stage, done in journal.done.items():
             root = self.folder_of(stage)
-            for segment, receipt in list(done.items()):
-                if not all(_matches(root / key if key else root, *rest) for key, *rest in receipt.pieces):
+            for segment in list(done):
+                pieces = done[segment].pieces
+                if not all(_matches(root / key if key else root, *rest) for key, *rest in pieces):
                     del done[segment]
                     lost += 1
         return lost
@@ -149,9 +150,9 @@ class WorkFolder:
             How it was made: the provenance.
         """
         last = len(self.stages) - 1
-        missing = set(range(self.stages[last].n_segments)) - set(journal.done.get(last, {}))
+        missing = journal.of(last).missing(self.stages[last].n_segments)
         if missing:
-            raise Incomplete(f"{self.target}: segment {min(missing)} is not done; run: seisproc resume {self.target}")
+            raise Incomplete(f"{self.target}: segment {missing[0]} is not done; run: seisproc resume {self.target}")
         try:
             if self.data.is_dir():
                 self._write_manifest(journal, pieces, record)
@@ -178,7 +179,7 @@ class WorkFolder:
     def _write_manifest(
         self, journal: Journal, pieces: list[tuple[str, int, int, int]], record: dict[str, Any]
     ) -> None:
-        receipts = journal.done[len(self.stages) - 1].values()
+        receipts = journal.of(len(self.stages) - 1).values()
         # With the segment that made it: what has to be done again where a file is damaged.
         listed = {key: [length, crc, r.segment] for r in receipts for key, _, length, crc in r.pieces}
         listed |= {key: [length, crc] for key, _, length, crc in pieces}
