@@ -60,7 +60,8 @@ native-test:
 unit: setup-all
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-bench: setup-all
+bench: setup
+	$(SYNC) --extra ray --group bench
 	$(BIN)/python -m benchmarks
 
 docs: setup

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 
 from benchmarks.harness import Row, Work, against, at_most, duration, interleave
@@ -20,7 +21,7 @@ from seisproc_core.execution.executor import Receipt
 from seisproc_core.jobs.durable import put_folder
 from seisproc_core.jobs.journal import Journal
 
-SHARD = 4 << 20
+SHARD, CHUNK = 4 << 20, 1 << 18
 P99_MS = 5.0
 
 
@@ -59,6 +60,24 @@ def _shards(space: Workspace) -> Iterator[Row]:
     # Without a goal: the peer only fills memory. What durability costs a whole flow is a row of `flows`.
     title = "shards of 4 MiB, durable one by one"
     yield against(title, seconds["synced"], "no fsync, page cache", seconds["unsynced"], amount=amount)
+    yield _checksums(data, seconds["synced"] / pieces, space.rounds)
+
+
+def _checksums(data: np.ndarray, written: np.ndarray, rounds: int) -> Row:
+    """What is computed per shard so that damage is found, as a share of writing it."""
+    seconds = []
+    for _ in range(max(rounds, 5)):
+        began = time.perf_counter()
+        zlib.crc32(data.data)
+        for first in range(0, SHARD, CHUNK):
+            google_crc32c.value(data[first : first + CHUNK].tobytes())
+        seconds.append(time.perf_counter() - began)
+    share = tuple(100 * s / float(np.median(written)) for s in seconds)
+    return Row(
+        what="checksums of a shard of 4 MiB: CRC-32 of the file, CRC-32C of its chunks",
+        ours=duration(float(np.median(seconds))), peer=f"writing it, durable: {duration(float(np.median(written)))}",
+        values=share, unit="%", goal=at_most(3),
+    )  # fmt: skip
 
 
 def _put_all(put: Put, folder: Path, pieces: Sequence[Piece]) -> None:

@@ -124,8 +124,8 @@ def beginning(space: Workspace) -> Iterator[Row]:
         many = max(10, count // (5 if executor == "processes" else 25))
         with _durable(space) as store, Engine(store=store, executor=executor, workers=1) as engine:
             warm = [_to_segment(space, engine, survey) for _ in range(many + 1)][1:]
-        names = ("Ray",) if executor == "ray" else ("process pool", "loky")
-        peer = peers.said({name: begun[name] for name in names}, 99)
+        names = ("Ray", "dask") if executor == "ray" else ("process pool", "loky")
+        peer = peers.said({name: begun[name] for name in names if name in begun}, 99)
         after = [acknowledged for _, acknowledged in warm]
         yield tail(f"submit to running, {executor}, warm, from the acknowledgement", after, at_most(limit), peer=peer)
         yield tail(f"submit to running, {executor}, warm, from the call", [s for s, _ in warm], None, peer=peer)

@@ -1,4 +1,4 @@
-"""What a task without work costs elsewhere: pools of the standard library, loky, Ray, a bare commit of SQLite."""
+"""What a task without work costs elsewhere: pools of the standard library, loky, Ray, dask, a commit of SQLite."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -48,6 +49,31 @@ ray.shutdown()
 shutil.rmtree(folder, ignore_errors=True)
 """
 
+# Likewise a dask cluster of two worker processes on this machine.
+_DASK = """
+import json, sys, time
+from distributed import Client, LocalCluster
+def now(number):
+    return time.monotonic_ns()
+def main(count):
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
+                           silence_logs=50)
+    with cluster, Client(cluster) as client:
+        client.gather([client.submit(now, k, pure=False) for k in range(100)])
+        submitted, begun, ended = [], [], []
+        for k in range(count):
+            began = time.monotonic_ns()
+            future = client.submit(now, k, pure=False)
+            submitted.append((time.monotonic_ns() - began) / 1e9)
+            begun.append((future.result() - began) / 1e9)
+            ended.append((time.monotonic_ns() - began) / 1e9)
+        began = time.monotonic_ns()
+        client.gather([client.submit(now, k, pure=False) for k in range(count)])
+        print(json.dumps([submitted, begun, ended, (time.monotonic_ns() - began) / 1e9 / count]))
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
+"""
+
 
 @attrs.frozen
 class Times:
@@ -67,7 +93,9 @@ def all_peers(count: int) -> dict[str, Times]:
         with make(WORKERS) as pool:
             found[name] = _pool(pool, count)
     if importlib.util.find_spec("ray") is not None:
-        found["Ray"] = _ray(count)
+        found["Ray"] = _elsewhere(_RAY, count)
+    if importlib.util.find_spec("distributed") is not None:
+        found["dask"] = _elsewhere(_DASK, min(count, 500))  # 11 ms each
     return found
 
 
@@ -97,8 +125,12 @@ def _drain(futures: list[Future[int]]) -> None:
         future.result()
 
 
-def _ray(count: int) -> Times:
-    done = subprocess.run([sys.executable, "-c", _RAY, str(count)], capture_output=True, text=True, check=True)
+def _elsewhere(program: str, count: int) -> Times:
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "peer.py")  # a file: its workers import it again
+        script.write_text(program, "utf-8")
+        command = [sys.executable, str(script), str(count)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
     return Times(*json.loads(done.stdout.splitlines()[-1]))
 
 

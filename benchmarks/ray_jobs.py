@@ -57,7 +57,7 @@ def ray_jobs(space: Workspace) -> Iterator[Row]:
     from seisproc_ray import bridge
 
     try:
-        yield _latency("cold start of Ray to the first segment done", [_first(space, "cold")], None)
+        yield _latency("cold start of Ray to the first segment done", [_first(space, "cold")], at_most(5.0))
         time.sleep(_SETTLE_S)
         yield _latency("warm: job to its first segment done, Ray", _settled(space, "warm"), at_most(0.030))
         yield from _against_tasks(space)

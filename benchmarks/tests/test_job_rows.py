@@ -103,7 +103,7 @@ def test_the_adapter_for_load_generators(kind: str, tmp_path: Path, monkeypatch:
     assert (tmp_path / "jobs.sqlite").exists() == (kind == "durable")
     jobs = [adapter.submit(number) for number in range(20)]
     adapter.cancel(jobs[-1])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (states := [adapter.state(job) for job in jobs]) and time.monotonic() < deadline:
         if all(state in ("COMPLETED", "CANCELLED") for state in states):
             break

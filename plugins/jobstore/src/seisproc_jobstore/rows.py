@@ -26,6 +26,7 @@ PROGRESS = ("done", "total")
 PLAIN = ("name", "type", "output", "error", "attempt", "part_of")
 DERIVED = ("created", "started", "ended", "seconds", "cpu_s", "peak_memory", "traces", "steps", "words")
 COLUMNS = (*OUTLINE, "outline_mark", *PROGRESS, "progress_mark", *PLAIN, *DERIVED, "mark")
+_STEPS = COLUMNS.index("steps")
 MAX_DOCUMENT = 64 << 20  # bytes of configuration, options, events and results of one job
 
 _TEXTS = ("name", "type", "output", "error", "driver")
@@ -78,8 +79,34 @@ def document_of(job: Job, events: Sequence[Event]) -> str:
     return document
 
 
-def row_of(job: Job, state: State, events: Sequence[Event], document: str, number: int, version: int) -> Row:
-    """The values of `COLUMNS` for a job in a state that may be newer than its own."""
+def document_after(job: Job, old: Job, document: str) -> str:
+    """`document_of` of a job, given an older version of it and that one's document."""
+    changed = any(new is not before for new, before in zip(_REST(job), _REST(old), strict=True))
+    if changed or any(getattr(job, name) is not getattr(old, name) for name in _TEXTS):
+        return document_of(job, job.events)
+    if job.events is old.events:
+        return document
+    # The last member; in a text the quotes would be escaped, and events hold no members.
+    kept = document[: document.rindex('"events":[')]
+    return f'{kept}"events":{_encode([_EVENT(event) for event in job.events])}}}'
+
+
+def row_of(
+    job: Job,
+    state: State,
+    events: Sequence[Event],
+    document: str,
+    number: int,
+    version: int,
+    before: tuple[Job, Row] | None = None,
+) -> Row:
+    """The values of `COLUMNS` for a job in a state that may be newer than its own.
+
+    Parameters
+    ----------
+    before
+        An older version of the job and its row: what was made of attributes that did not change is taken from there.
+    """
     need = job.resources
     job_id = text(job.id)
     outline = (
@@ -97,7 +124,7 @@ def row_of(job: Job, state: State, events: Sequence[Event], document: str, numbe
     )
     done, total = int(job.done), int(job.total)
     plain = (text(job.name), text(job.type), text(job.output), text(job.error), int(job.attempt), text(job.part_of))
-    rest = (*plain, *_derived(job, events))
+    rest = (*plain, *_derived(job, events), *_described(job, before))
     return (
         *outline,
         mark(outline),
@@ -183,7 +210,16 @@ def _derived(job: Job, events: Sequence[Event]) -> Row:
         seconds = max(0.0, ended - started)
     if job.result:
         traces = _number(job.result.get("traces_in"))
-    return created, started, ended, seconds, cpu_s, peak_memory, traces, _encode(steps_of(job)), words_of(job)
+    return created, started, ended, seconds, cpu_s, peak_memory, traces
+
+
+def _described(job: Job, before: tuple[Job, Row] | None) -> Row:
+    """The columns ``steps`` and ``words``."""
+    if before is not None:
+        old, row = before
+        if all(getattr(job, name) is getattr(old, name) for name in ("id", "config", "name", "output", "error")):
+            return row[_STEPS : _STEPS + 2]
+    return _encode(steps_of(job)), words_of(job)
 
 
 def steps_of(job: Job) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from seisproc_core.errors import OutputBusy, SeisprocError, StorageError, UsageError
+from seisproc_core.errors import IllegalTransition, OutputBusy, SeisprocError, StorageError, UsageError
 from seisproc_core.jobs.model import Event, Job
 from seisproc_core.jobs.process import lives
 from seisproc_core.jobs.states import State
@@ -26,6 +27,7 @@ from seisproc_jobstore.rows import (
     OUTLINE,
     BadRow,
     Row,
+    document_after,
     document_of,
     job_of,
     mark,
@@ -179,6 +181,18 @@ class SqliteStore:
             return job.moved(state, reason, **changes)
 
         return self._change(job_id, change, durable=state not in _NOT_DURABLE)
+
+    def move_all(self, job_ids: Sequence[str], state: State) -> list[Job]:
+        """Make the same transition of many jobs in one transaction; those that made it."""
+
+        def change(db: sqlite3.Connection) -> list[Job]:
+            version, moved = self._last(db)[1], list[Job]()
+            for job_id in job_ids:
+                with contextlib.suppress(IllegalTransition, UsageError):
+                    moved.append(self._update(db, job_id, lambda job: job.moved(state), version + len(moved) + 1))
+            return moved
+
+        return self._db.write(change, durable=state not in _NOT_DURABLE)
 
     def edit(self, job_id: str, *, of: State | None = None, **changes: Any) -> Job:
         """Change attributes without a transition; on the disk when this returns."""
@@ -335,29 +349,33 @@ class SqliteStore:
 
     def _change(self, job_id: str, change: Callable[[Job], Job], *, durable: bool) -> Job:
         def update(db: sqlite3.Connection) -> Job:
-            row, old_document, old = self._job(db, job_id)
-            job = change(old)
-            document = document_of(job, job.events)
-            new = row_of(job, job.state, job.events, document, row[0], self._last(db)[1] + 1)
-            # Only what differs: an index is touched for every column that is named.
-            differ = [(name, value) for name, value, before in zip(COLUMNS, new, row, strict=True) if value != before]
-            names = ", ".join(f"{name} = ?" for name, _ in differ)
-            try:
-                db.execute(f"UPDATE jobs SET {names} WHERE number = ?", (*(value for _, value in differ), row[0]))
-            except sqlite3.IntegrityError:
-                other = _holder(db, job.output)
-                raise OutputBusy("no such job") if other is None else busy(job.output, other) from None
-            if document != old_document:
-                db.execute("UPDATE documents SET document = ? WHERE number = ?", (document, row[0]))
-            if job.after != old.after:
-                db.execute("DELETE FROM dependencies WHERE child = ?", (text(job.id),))
-                links = [(text(parent), text(job.id)) for parent in job.after]
-                db.executemany(schema.INSERT_DEPENDENCY, links)
-            self._seen = None
-            self._remember(new, document, job)
-            return job
+            return self._update(db, job_id, change, self._last(db)[1] + 1)
 
         return self._db.write(update, durable=durable)
+
+    def _update(self, db: sqlite3.Connection, job_id: str, change: Callable[[Job], Job], version: int) -> Job:
+        """Change one job. What `change` refuses, and a job that is not there, leaves the database as it is."""
+        row, old_document, old = self._job(db, job_id)
+        job = change(old)
+        document = document_after(job, old, old_document)
+        new = row_of(job, job.state, job.events, document, row[0], version, (old, row))
+        # Only what differs: an index is touched for every column that is named.
+        differ = [(name, value) for name, value, before in zip(COLUMNS, new, row, strict=True) if value != before]
+        names = ", ".join(f"{name} = ?" for name, _ in differ)
+        try:
+            db.execute(f"UPDATE jobs SET {names} WHERE number = ?", (*(value for _, value in differ), row[0]))
+        except sqlite3.IntegrityError:
+            other = _holder(db, job.output)
+            raise OutputBusy("no such job") if other is None else busy(job.output, other) from None
+        if document != old_document:
+            db.execute("UPDATE documents SET document = ? WHERE number = ?", (document, row[0]))
+        if job.after != old.after:
+            db.execute("DELETE FROM dependencies WHERE child = ?", (text(job.id),))
+            links = [(text(parent), text(job.id)) for parent in job.after]
+            db.executemany(schema.INSERT_DEPENDENCY, links)
+        self._seen = None
+        self._remember(new, document, job)
+        return job
 
     def _last(self, db: sqlite3.Connection) -> tuple[int, int]:
         """The last number and version that were given, to jobs that are forgotten too."""

@@ -81,10 +81,13 @@ class Leader:
             self._children = [child for child in self._children if child.poll() is None]
             self._look_for_the_dead()
             self._end_the_deaf(now)
-        for action in self._decided(now):
+        decided = self._decided(now)
+        begun = self._grant_attached([action.id for action in decided if isinstance(action, Start)], now)
+        for action in decided:
             try:
                 if isinstance(action, Start):
-                    self._grant(action.id)
+                    if action.id not in begun:
+                        self._grant(action.id)
                 elif isinstance(action, Fail):
                     self._store.move(action.id, State.FAILED, action.reason, error=action.reason)
                 elif isinstance(action, Cancel):
@@ -118,6 +121,20 @@ class Leader:
     def idle(self) -> bool:
         """Whether no detached job is left that could run."""
         return not any(not job.attached and job.state is not State.PAUSED for job in self._known.values())
+
+    def _grant_attached(self, job_ids: list[str], now: float) -> set[str]:
+        """Let jobs of living processes run, many at the cost of one; those that do."""
+        mine = [
+            job.id for job_id in job_ids
+            if (job := self._known.get(job_id)) is not None
+            and job.attached and (job.driver == self._me or lives(job.driver))
+        ]  # fmt: skip
+        if len(mine) < 2:
+            return set()
+        try:
+            return {job.id for job in self._store.move_all(mine, State.RUNNING)}
+        except StorageError:  # each by itself, then, and told why not
+            return set()
 
     def _grant(self, job_id: str) -> None:
         job = self._known.get(job_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections import deque
@@ -120,6 +121,11 @@ class JobStore(Protocol):
         Durable when it returns if `state` is final or asked for by a user; others must survive the process only."""
         ...
 
+    def move_all(self, job_ids: Sequence[str], state: State) -> list[Job]:
+        """Make the same transition of many jobs, by whole ids, at the cost of one; those that made it. A job that is
+        not there, or whose state has no such edge, is left out and keeps none of the others."""
+        ...
+
     def edit(self, job_id: str, *, of: State | None = None, **changes: Any) -> Job:
         """Change attributes without a transition; with `of`, `IllegalTransition` unless it is in that state."""
         ...
@@ -227,6 +233,14 @@ class MemoryStore:
             return job.moved(state, reason, **changes)
 
         return self._change(job_id, change)
+
+    def move_all(self, job_ids: Sequence[str], state: State) -> list[Job]:
+        moved = []
+        with self._lock:
+            for job_id in job_ids:
+                with contextlib.suppress(IllegalTransition, UsageError):
+                    moved.append(self.move(job_id, state))
+        return moved
 
     def edit(self, job_id: str, *, of: State | None = None, **changes: Any) -> Job:
         def change(job: Job) -> Job:

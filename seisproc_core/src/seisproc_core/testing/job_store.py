@@ -189,6 +189,24 @@ class JobStoreSuite:
         assert found.events[-1].reason == "all done"
         assert replay(found.events) is State.COMPLETED
 
+    def test_moves_many_at_once(self, store: JobStore) -> None:
+        jobs = [added(store, name=f"n{k}", config={"steps": [{"use": "agc"}], "events": [k]}) for k in range(5)]
+        store.move(jobs[1].id, State.CANCELLED)
+        version = store.changes(0)[-1].version
+        moved = store.move_all([*(job.id for job in jobs), "f" * 12], State.RUNNING)
+        assert [job.id for job in moved] == [jobs[k].id for k in (0, 2, 3, 4)]
+        assert [(o.id, o.state) for o in store.changes(version)] == [(job.id, State.RUNNING) for job in moved]
+        assert [store.get(job.id) for job in moved] == moved
+        assert store.get(jobs[1].id).state is State.CANCELLED
+        store.move_all([job.id for job in moved], State.SEALING)
+        for job in store.move_all([job.id for job in moved[:2]], State.COMPLETED):
+            assert store.get(job.id) == job and replay(job.events) is State.COMPLETED
+            assert job.config == {"steps": [{"use": "agc"}], "events": [int(job.name[1])]}
+        assert store.move_all([], State.RUNNING) == []
+        odd = store.move(moved[2].id, State.FAILED, 'so "events":[0]', error='"events":[')
+        assert store.get(odd.id) == odd and store.get(odd.id).events[-1].reason == 'so "events":[0]'
+        assert store.find(Query(text="n2"))[0].id == jobs[2].id
+
     @pytest.mark.parametrize("before", list(State))
     def test_refuses_illegal_moves_and_changes_nothing(self, store: JobStore, before: State) -> None:
         job = attrs.evolve(make_job().moved(State.QUEUED), state=before)
