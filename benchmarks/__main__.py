@@ -20,6 +20,8 @@ SUBJECTS = {
     "decode": "reading:decode",
     "headers": "reading:headers",
     "transfer": "storing:transfer",
+    "mdio": "exchanging:mdio",
+    "header-copy": "exchanging:header_copy",
     "gathers": "storing:gathers",
     "codecs": "codecs:codecs",
     "sweep": "storing:sweep",
@@ -61,7 +63,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="seisproc-bench-", dir=options.dir) as folder:
         # Jobs of benchmarks do not belong in the user's list.
         os.environ["SEISPROC_STATE_DIR"] = str(Path(folder) / "state")
-        space = Workspace(Path(folder), quick=options.quick, rounds=options.rounds)
+        space = Workspace(Path(folder), quick=options.quick, rounds=options.rounds, peer_python=options.peer_python)
         heading = _heading(options.quick, options.rounds, options.dir)
         print(heading, flush=True)
         rows, failed = [], []
@@ -71,6 +73,7 @@ def main() -> int:
             except Exception:
                 traceback.print_exc()
                 failed.append(name)
+        space.close()
     lines = [heading, table(rows), "", summary(rows)]
     if failed:
         lines.append(f"failed: {', '.join(failed)}")
@@ -100,6 +103,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, metavar="NAME", help="run only these benchmarks")
     parser.add_argument("--rounds", type=_rounds, default=3, help="repetitions of each measurement, at least 3")
     parser.add_argument("--dir", help="where to make the temporary folder: the disk that is measured")
+    parser.add_argument(
+        "--peer-python", default=sys.executable, help="Python to make the environment of segfast, segy and MDIO of"
+    )
     parser.add_argument("--out", help="write the table to this file too")
     return parser.parse_args()
 

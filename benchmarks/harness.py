@@ -21,7 +21,9 @@ class Work:
     before: Callable[[], object] | None = None
 
 
-def interleave(works: Mapping[str, Work], rounds: int, *, warm_up: bool = True) -> dict[str, np.ndarray]:
+def interleave(
+    works: Mapping[str, Work], rounds: int, *, warm_up: bool = True, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, np.ndarray]:
     """Time works in turn, so that a disturbance of the machine hits all of them alike.
 
     Parameters
@@ -32,6 +34,8 @@ def interleave(works: Mapping[str, Work], rounds: int, *, warm_up: bool = True) 
         Repetitions.
     warm_up
         Run each once beforehand, uncounted: caches filled, code compiled.
+    clock
+        In seconds; `time.thread_time` for what one thread computes without waiting for anything.
 
     Returns
     -------
@@ -42,19 +46,19 @@ def interleave(works: Mapping[str, Work], rounds: int, *, warm_up: bool = True) 
     for number in range(-1 if warm_up else 0, rounds):
         names = list(works)
         for name in reversed(names) if number > 0 and number % 2 else names:
-            taken = _timed(works[name])
+            taken = _timed(works[name], clock)
             if number >= 0:
                 seconds[name].append(taken)
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def _timed(work: Work) -> float:
+def _timed(work: Work, clock: Callable[[], float]) -> float:
     if work.before is not None:
         work.before()
     gc.collect()
-    began = time.perf_counter()
+    began = clock()
     work.run()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 @attrs.frozen
@@ -85,7 +89,8 @@ class Row:
     what, ours, peer
         What was measured; our figure and the peer's, as text.
     values
-        The measured quantity, one per repetition: a ratio to the peer where `unit` is ``x``. The median counts.
+        The measured quantity, one per repetition: a ratio to the peer where `unit` is ``x``. The median counts. Empty
+        where the peer could not be run.
     unit
         Of `values` and of the goal.
     goal
@@ -105,15 +110,15 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        return None if self.goal is None else self.goal.met(self.value)
+        return None if self.goal is None or not self.values else self.goal.met(self.value)
 
     @property
     def noisy(self) -> bool:
-        return min(self.values) > 0 and max(self.values) > NOISY * min(self.values)
+        return bool(self.values) and min(self.values) > 0 and max(self.values) > NOISY * min(self.values)
 
     def cells(self) -> tuple[str, ...]:
         """what, ours, peer, measured, min-max, goal, met."""
-        measured = f"{number(self.value)} {self.unit}"
+        measured = f"{number(self.value)} {self.unit}" if self.values else "not measured"
         spread = f"{number(min(self.values))}-{number(max(self.values))}" if len(self.values) > 1 else ""
         goal = "" if self.goal is None else f"{self.goal.sign} {number(self.goal.limit)} {self.unit}"
         verdict = {None: "", True: "yes", False: "NO"}[self.met]
@@ -140,6 +145,11 @@ def against(
     """
     mine, other = (duration(float(np.median(t))) + _rate(t, amount) for t in (ours, peer))
     return Row(what=what, ours=mine, peer=f"{peer_name}: {other}", values=tuple(ours / peer), goal=goal)
+
+
+def absent(what: str, peer: str, why: str, *, goal: Goal | None = None) -> Row:
+    """A row that says that the peer is not there."""
+    return Row(what=what, ours="", peer=f"{peer}: not installed ({why})", values=(), goal=goal)
 
 
 def rate_row(
@@ -186,6 +196,9 @@ def summary(rows: Sequence[Row]) -> str:
     """How many goals were met, and which were not."""
     judged = [row for row in rows if row.met is not None]
     missed = [row.what for row in judged if not row.met]
-    return f"{len(judged) - len(missed)} of {len(judged)} goals met" + (
-        f"; missed: {'; '.join(missed)}" if missed else ""
+    unknown = [row.what for row in rows if row.goal is not None and not row.values]
+    return (
+        f"{len(judged) - len(missed)} of {len(judged)} goals met"
+        + (f"; missed: {'; '.join(missed)}" if missed else "")
+        + (f"; not measured: {'; '.join(unknown)}" if unknown else "")
     )

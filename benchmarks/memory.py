@@ -1,4 +1,4 @@
-"""Peak memory of an import and of a flow, for a file and for one four times as large."""
+"""Peak memory of an import and of a flow, for file A and for a quarter of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def memory(space: Workspace) -> Iterator[Row]:
     """The command's own processes: 1 worker in process, and 2 worker processes."""
     if not Path("/proc/self/smaps_rollup").exists():
         raise RuntimeError("peak memory is read from /proc/PID/smaps_rollup, which this system does not have")
-    small = space.size(500_000)
+    small = space.size(125_000)
     for executor, workers in (("in-process", 1), ("processes", 2)):
         peaks = {traces: _peaks(space, traces, executor, workers) for traces in (small, 4 * small)}
         for k, what in enumerate(("import", "AGC + band-pass")):

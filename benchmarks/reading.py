@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import segyio
 
-from benchmarks.harness import Row, Work, against, at_least, at_most, interleave
+from benchmarks.harness import Row, Work, absent, against, at_least, at_most, interleave, number
+from benchmarks.segy_peers.environment import Peers
 from benchmarks.workspace import FILE_HEADER, WORDS, Workspace, copy, trace_record
 from seisproc_core.data.words import STANDARD
 from seisproc_segy.backend import default_backend
@@ -19,8 +20,8 @@ EIGHT = ("field_record", "channel", "cdp", "offset", "source_x", "source_y", "re
 
 
 def decode(space: Workspace) -> Iterator[Row]:
-    """All samples of file A as float32, chunk by chunk."""
-    path = space.file_a
+    """All samples of file A as float32, chunk by chunk; of a tenth of it, by the library that takes longest."""
+    path, peers, traces = space.file_a, space.peers, space.size(500_000)
     target = space.folder / "copy.sgy"
     works = {
         "one": Work(lambda: _decode(path, 1)),
@@ -29,15 +30,47 @@ def decode(space: Workspace) -> Iterator[Row]:
         "mapped": Work(lambda: _decode_segyio(path, mapped=True)),
         "cp": Work(lambda: copy(path, target), lambda: space.fresh(target.name)),
     }
+    if isinstance(peers, Peers):
+        _check_last(peers("decode_segfast", path, traces), path)
+        works["segfast"] = Work(lambda: peers("decode_segfast", path, traces))
     seconds = interleave(works, space.rounds)
     space.fresh(target.name)
     one, amount = seconds["one"], (path.stat().st_size / 1e6, "MB")
     yield against("decode, 1 thread", one, "segyio in chunks", seconds["segyio"], goal=at_most(0.45), amount=amount)
     yield against("decode, 1 thread", one, "segyio, mmap", seconds["mapped"], amount=amount)
+    if isinstance(peers, Peers):
+        name = f"segfast {peers.versions['segfast']}"
+        yield against("decode, 1 thread", one, name, seconds["segfast"], amount=amount)
+        yield _against_segy(space, peers)
+    else:
+        yield absent("decode, 1 thread", "segfast", peers)
+        yield absent("decode, 1 thread", "TGS segy", peers)
     yield against("decode, 1 thread", one, "cp", seconds["cp"], goal=at_most(1.0), amount=amount)
     speedup = tuple(one / seconds["two"])
     two = against("", seconds["two"], "1 thread", one, amount=amount)
     yield Row(what="decode, 2 threads: speed-up", ours=two.ours, peer=two.peer, values=speedup, goal=at_least(1.7))
+
+
+def _against_segy(space: Workspace, peers: Peers) -> Row:
+    traces = space.size(50_000)
+    path = space.segy(traces, 1000)
+    _check_last(peers("decode_segy", path, traces), path)
+    works = {
+        "one": Work(lambda: _decode(path, 1)),
+        "segy": Work(lambda: peers("decode_segy", path, traces)),
+    }
+    seconds = interleave(works, space.rounds)
+    name, amount = f"TGS segy {peers.versions['segy']}", (path.stat().st_size / 1e6, "MB")
+    what = f"decode, 1 thread, {number(traces)} traces"
+    return against(what, seconds["one"], name, seconds["segy"], amount=amount)
+
+
+def _check_last(found: float, path: Path) -> None:
+    """What a peer says of its last chunk, held to ours: it did the same work."""
+    file = default_backend().SegyFile.open(path)
+    last = np.asarray(file.read((file.traces - 1) // CHUNK * CHUNK, file.traces)[0], np.float64)
+    if not abs(found - last.sum()) <= 1e-6 * np.abs(last).sum():
+        raise AssertionError(f"the last samples of {path} add up to {found}, here to {last.sum()}")
 
 
 def _decode(path: Path, threads: int) -> None:
@@ -57,8 +90,8 @@ def _decode_segyio(path: Path, *, mapped: bool) -> None:
 
 
 def headers(space: Workspace) -> Iterator[Row]:
-    """Eight header words of every trace of file A as native integers."""
-    path = space.file_a
+    """Eight header words of every trace of file A as native integers; twenty, to a Parquet file."""
+    path, peers = space.file_a, space.peers
     ours, mapped = _columns(path), _columns_memmap(path)
     if not all(np.array_equal(a, b) for a, b in zip(ours, mapped, strict=True)):
         raise AssertionError("header words differ from those of the memory map")
@@ -68,12 +101,21 @@ def headers(space: Workspace) -> Iterator[Row]:
         "memmap": Work(lambda: _columns_memmap(path)),
         "table": Work(lambda: _to_parquet(path, space.folder / "words.parquet")),
     }
+    if isinstance(peers, Peers):
+        if peers("headers_segfast", path) != [float(column.sum()) for column in ours]:
+            raise AssertionError("header words differ from those of segfast")
+        works["segfast"] = Work(lambda: peers("headers_segfast", path))
     seconds = interleave(works, max(space.rounds, 5))
     amount = (len(ours[0]), "traces")
     yield against(
         "8 header words, 2 threads", seconds["two"], "numpy memmap", seconds["memmap"], goal=at_most(1.2), amount=amount
     )
     yield against("8 header words, 1 thread", seconds["one"], "numpy memmap", seconds["memmap"], amount=amount)
+    if isinstance(peers, Peers):
+        name = f"segfast {peers.versions['segfast']}"
+        yield against("8 header words, 1 thread", seconds["one"], name, seconds["segfast"], amount=amount)
+    else:
+        yield absent("8 header words, 1 thread", "segfast", peers)
     yield Row(
         what="20 header words to Parquet, 2 threads", ours="", peer="", values=tuple(seconds["table"]), unit="s",
         goal=at_most(1.5),

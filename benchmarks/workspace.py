@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.segy_peers.environment import Peers, PeersMissing, environment
 from seisproc.demo.segy_file import ibm_words
 from seisproc_core.data.words import STANDARD
 from seisproc_core.jobs.engine import Engine
@@ -53,16 +56,33 @@ class Workspace:
         A tenth of the traces.
     rounds
         Repetitions of each measurement, at least 3.
+    peer_python
+        Interpreter that the environment of the peers is made of.
     """
 
-    def __init__(self, folder: Path, *, quick: bool, rounds: int = 3) -> None:
+    def __init__(self, folder: Path, *, quick: bool, rounds: int = 3, peer_python: str = sys.executable) -> None:
         self.folder = folder
         self.quick = quick
         self.rounds = rounds
+        self._peer_python = peer_python
 
     def size(self, full: int) -> int:
         """A number of traces, in quick runs a tenth."""
         return full // 10 if self.quick else full
+
+    @cached_property
+    def peers(self) -> Peers | str:
+        """The peers' libraries; or why they are not there, in one line."""
+        try:
+            return Peers(environment(self._peer_python))
+        except PeersMissing as error:
+            return str(error)
+
+    def close(self) -> None:
+        """End what runs beside this process."""
+        peers = self.__dict__.get("peers")
+        if isinstance(peers, Peers):
+            peers.close()
 
     @property
     def file_a(self) -> Path:
@@ -87,6 +107,13 @@ class Workspace:
             if not had:
                 file.unlink()
         return path
+
+    def mdio_store(self, file: Path) -> Path:
+        """A SEG-Y file of these as an MDIO store, made by MDIO when first asked for."""
+        store = file.with_suffix(".mdio")
+        if not store.exists() and isinstance(self.peers, Peers):
+            run_command(self.peers.command("mdio_import", file, store, "2"))
+        return store
 
     def fresh(self, name: str) -> Path:
         """A path with nothing there and nothing left to write back to the disk."""
@@ -115,9 +142,15 @@ def gain_and_filter(survey: Path, out: Path) -> Flow:
 
 def run_program(*arguments: str | Path) -> None:
     """Run ``seisproc`` as a user does; raises with its message when it fails."""
-    done = subprocess.run([program(), *map(str, arguments)], capture_output=True, text=True, check=False)
+    run_command([program(), *map(str, arguments)])
+
+
+def run_command(command: Sequence[str]) -> None:
+    """Run a command line; raises with its last words when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"seisproc {arguments[0]} ended with {done.returncode}: {done.stderr.strip()}")
+        named = " ".join(Path(part).name for part in command[:3])
+        raise RuntimeError(f"{named} ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
 
 
 def program() -> str:
