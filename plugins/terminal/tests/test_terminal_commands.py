@@ -49,6 +49,29 @@ def test_info(run: Run, segy: Path, line: Path) -> None:
 
 
 @needs_formats
+def test_info_reads_all_samples_on_request(run: Run, segy: Path, line: Path) -> None:
+    done = run("info", segy, line, "--stats", "--words", "fldr", "--json")
+    file, survey = done.document["files"]
+    for facts in (file, survey):
+        assert facts["statistics"]["traces"] == TRACES
+        assert facts["statistics"]["live_samples"] == TRACES * SAMPLES
+        assert facts["words"] == {"field_record": {"min": 1, "max": 10}}
+    assert file["statistics"] == survey["statistics"]
+    assert "rms" in run("info", line, "--stats").out
+    refused(run("info", line, "--words", "cdp"), 2, "--stats")
+    refused(run("info", line, "--stats", "--words", "nonsense"), 2, "nonsense")
+
+
+@needs_formats
+def test_info_counts_what_an_import_would_refuse(run: Run, segy: Path, tmp_path: Path) -> None:
+    content = bytearray(segy.read_bytes())
+    content[3600 + 240 : 3600 + 244] = b"\x7f\xc0\x00\x00"
+    (tmp_path / "holed.sgy").write_bytes(content)
+    found = run("info", "holed.sgy", "--stats", "--json").document["files"][0]["statistics"]
+    assert found["dead_by_reason"] == {"held NaN": 1}
+
+
+@needs_formats
 def test_control_characters_are_escaped(run: Run, tmp_path: Path) -> None:
     name = "a\x1b[2J.sgy"
     write_segy(tmp_path / name, text=b"C 1 \x1b[31mRED\x07")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -44,3 +45,16 @@ def progress_bar() -> Iterator[Bar]:
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield Bar(bar, bar.add_task("", total=1, what="starting", rate=""))
+
+
+@contextmanager
+def reading_bar(total: int, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr for a pass over `total` traces; gives what is called with the number done.
+
+    Nothing is drawn where stderr is no terminal.
+    """
+    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    drawn = shown and sys.stderr.isatty()
+    with RichProgress(*columns, console=Console(stderr=True), transient=True, disable=not drawn) as bar:
+        task = bar.add_task("", total=max(total, 1))
+        yield lambda done: bar.update(task, completed=done)
