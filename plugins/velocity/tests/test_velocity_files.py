@@ -112,7 +112,7 @@ def test_variants_of_text(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.par", "cdp=1,2 tnmo=0 vnmo=1500", "2 CDPs, 1 tnmo= and 1 vnmo="),
-        ("a.par", "tnmo=0,1 vnmo=1500", "function 1 has 2 times and 1 velocities"),
+        ("a.par", "tnmo=0,1 vnmo=1500", "function 1 has 2 tnmo= and 1 vnmo="),
         ("a.par", "tnmo=0 vnmo=1500 smute=1.5", "'smute=1.5' is not cdp="),
         ("a.txt", "HANDVEL 1\n100 1500 900\n", "cdp 1 has 3 numbers"),
         ("a.txt", "HANDVEL 1\n100 1500\nfoo 900\n", "line 3 is neither"),

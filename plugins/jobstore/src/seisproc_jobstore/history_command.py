@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from seisproc_core.errors import PluginError
 from seisproc_core.jobs.states import State
+from seisproc_terminal import output
+from seisproc_terminal.options import json_option
 
 if TYPE_CHECKING:
     from seisproc_core.jobs.model import Job
@@ -22,18 +23,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _AGE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdw])")
-
-
-class Printer(Protocol):
-    """What the terminal hands to commands as ``ctx.obj``; it keeps control characters off the screen."""
-
-    def show(self, text: object = "") -> None: ...
-
-    def table(self, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None: ...
-
-    def fields(self, pairs: Mapping[str, object]) -> None: ...
-
-    def document(self, content: Mapping[str, Any]) -> None: ...
 
 
 class Age(click.ParamType):  # type: ignore[type-arg]
@@ -76,7 +65,6 @@ _FILTERS = (
     click.option("--until", type=Moment(), help="Submitted before."),
     click.option("--text", default="", help="Occurs in name, output, error or id."),
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
 def _filters(function: F) -> F:
@@ -88,7 +76,7 @@ def _filters(function: F) -> F:
 @click.group(invoke_without_command=True, short_help="What ran: list, statistics, reports.")
 @_filters
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many of the newest.")
-@_json
+@json_option
 @click.pass_context
 def command(ctx: click.Context, /, limit: int, as_json: bool, **filters: Any) -> None:
     """Show finished and unfinished jobs, newest first. Filters stand before a sub-command's name or after it.
@@ -103,18 +91,17 @@ def command(ctx: click.Context, /, limit: int, as_json: bool, **filters: Any) ->
     """
     if ctx.invoked_subcommand is not None:
         return
-    printer = _printer(ctx)
     with _store() as store:
         jobs = store.find(_query(filters, limit=limit))
     if as_json:
-        printer.document({"jobs": [job.to_json() for job in jobs]})
+        output.document({"jobs": [job.to_json() for job in jobs]})
         return
-    printer.table(("job", "submitted", "type", "name", "state", "seconds", "traces", "output", "why"), map(_line, jobs))
+    output.table(("job", "submitted", "type", "name", "state", "seconds", "traces", "output", "why"), map(_line, jobs))
 
 
 @command.command()
 @_filters
-@_json
+@json_option
 @click.pass_context
 def stats(ctx: click.Context, /, as_json: bool, **filters: Any) -> None:
     """Show counts, success rate, durations, processors and resource use.
@@ -126,31 +113,30 @@ def stats(ctx: click.Context, /, as_json: bool, **filters: Any) -> None:
     """
     from seisproc_jobstore.statistics import statistics
 
-    printer = _printer(ctx)
     with _store() as store:
         figures = statistics(store, _query(_of_group(ctx, filters)))
-    if as_json or _of_parent(ctx, "as_json"):
-        printer.document(figures.to_json())
+    if as_json:
+        output.document(figures.to_json())
         return
     rate = None if figures.success_rate is None else f"{100 * figures.success_rate:.1f} %"
-    printer.fields({"jobs": figures.jobs, "success rate": rate, "traces": f"{figures.traces:,.0f}"})
-    printer.fields({f"  {state}": count for state, count in figures.by_state.items()})
+    output.fields({"jobs": figures.jobs, "success rate": rate, "traces": f"{figures.traces:,.0f}"})
+    output.fields({f"  {state}": count for state, count in figures.by_state.items()})
     named = [(kind or "all", d) for kind, d in figures.durations.items()]
-    _part(printer, ("type", "completed", "median s", "95 % within s", "together s"),
+    _part(("type", "completed", "median s", "95 % within s", "together s"),
           [(kind, d.jobs, round(d.median, 3), round(d.p95, 3), round(d.total, 1)) for kind, d in named])  # fmt: skip
-    _part(printer, ("processor", "jobs", "completed", "failed"),
+    _part(("processor", "jobs", "completed", "failed"),
           [(p.name, p.jobs, p.completed, p.failed) for p in figures.processors])  # fmt: skip
-    _part(printer, ("type", "measured", "CPU s", "peak memory MB, mean", "most"),
+    _part(("type", "measured", "CPU s", "peak memory MB, mean", "most"),
           [(kind or "all", u.measured, round(u.cpu_s, 1), u.mean_peak_memory // 1e6, u.max_peak_memory // 1e6)
            for kind, u in figures.usage.items()])  # fmt: skip
-    _part(printer, ("week of", "completed", "failed", "cancelled", "traces"),
+    _part(("week of", "completed", "failed", "cancelled", "traces"),
           [(w.begins, w.completed, w.failed, w.cancelled, int(w.traces)) for w in figures.weeks[-12:]])  # fmt: skip
 
 
 @command.command()
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @_filters
-@_json
+@json_option
 @click.pass_context
 def report(ctx: click.Context, /, out: Path, as_json: bool, **filters: Any) -> None:
     """Write a report to OUT: .html (charts, one file) or .csv (a row a job). An older report there is replaced.
@@ -162,41 +148,30 @@ def report(ctx: click.Context, /, out: Path, as_json: bool, **filters: Any) -> N
     """
     from seisproc_jobstore.report import write_report
 
-    printer = _printer(ctx)
     with _store() as store:
         count = write_report(store, out, _query(_of_group(ctx, filters)))
-    if as_json or _of_parent(ctx, "as_json"):
-        printer.document({"report": str(out), "jobs": count})
+    if as_json:
+        output.document({"report": str(out), "jobs": count})
     else:
-        printer.show(f"{out}: {count:,} jobs")
+        output.show(f"{out}: {count:,} jobs")
 
 
 @command.command()
 @click.option("--older-than", "age", type=Age(), required=True, help="Jobs that ended longer ago: 90d, 12h, 8w.")
-@_json
-@click.pass_context
-def purge(ctx: click.Context, /, age: float, as_json: bool) -> None:
+@json_option
+def purge(age: float, as_json: bool) -> None:
     """Forget finished jobs that ended long ago. Outputs stay, and so do jobs that others wait for.
 
     \b
     Examples:
       seisproc history purge --older-than 90d
     """
-    printer = _printer(ctx)
     with _store() as store:
         count = store.purge(time.time() - age)
-    if as_json or _of_parent(ctx, "as_json"):
-        printer.document({"forgotten": count})
+    if as_json:
+        output.document({"forgotten": count})
     else:
-        printer.show(f"{count:,} jobs forgotten")
-
-
-def _printer(ctx: click.Context) -> Printer:
-    printer = ctx.find_root().obj
-    if not hasattr(printer, "document"):
-        raise PluginError("seisproc history prints through the terminal: start it as: seisproc history")
-    found: Printer = printer
-    return found
+        output.show(f"{count:,} jobs forgotten")
 
 
 def _store() -> SqliteStore:
@@ -244,7 +219,7 @@ def _line(job: Job) -> tuple[object, ...]:
     )
 
 
-def _part(printer: Printer, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def _part(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     if rows:
-        printer.show()
-        printer.table(head, rows)
+        output.show()
+        output.table(head, rows)

@@ -85,8 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if "--json" in arguments:
             _reserve_stdout()
-        # Commands of other distributions print through `ctx.obj`, without importing this one.
-        code = program.main(args=list(arguments), prog_name="seisproc", standalone_mode=False, obj=output)
+        code = program.main(args=list(arguments), prog_name="seisproc", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (click.Abort, KeyboardInterrupt):

@@ -20,6 +20,7 @@ import numpy as np
 from seisproc_core.data.tables import MAX_TABLE_BYTES, Table, read_table
 from seisproc_core.errors import Damaged, OutputExists, SeisprocError, StorageError, UsageError
 from seisproc_velocity.fields import KEYS, KINDS, field_of
+from seisproc_velocity.su_parameters import read_functions
 from seisproc_velocity.tables import listing, quantity_of
 
 TimeUnit = Literal["ms", "s"]
@@ -137,23 +138,8 @@ def _write_json(table: Table) -> str:
 
 
 def _read_su(text: str, _: TimeUnit) -> Table:
-    """``cdp=`` once, then ``tnmo=`` (s) and ``vnmo=`` (m/s) for each of its CDPs, as `sunmo` takes them."""
-    joined = re.sub(r",\s+", ",", re.sub(r"#.*", "", text))
-    lists: dict[str, list[list[float]]] = {"cdp": [], "tnmo": [], "vnmo": []}
-    for word in joined.split():
-        name, equals, values = word.partition("=")
-        if not equals or name not in lists:
-            raise UsageError(f"'{word[:40]}' is not cdp=, tnmo= or vnmo=")
-        lists[name].append([float(value) for value in values.strip("'\"").split(",") if value])
-    times, velocities = lists["tnmo"], lists["vnmo"]
-    cdps = [cdp for one in lists["cdp"] for cdp in one]
-    if not times or len(times) != len(velocities) or len(times) != max(1, len(cdps)):
-        raise UsageError(f"{len(cdps)} CDPs, {len(times)} tnmo= and {len(velocities)} vnmo= do not belong together")
-    for number, (t, v) in enumerate(zip(times, velocities, strict=True)):
-        if len(t) != len(v):
-            raise UsageError(f"function {number + 1} has {len(t)} times and {len(v)} velocities")
-    keys = {"cdp": np.repeat(cdps, [len(t) for t in times])} if cdps else {}
-    return Table({**keys, "time_ms": 1000 * np.concatenate(times), "rms_m_per_s": np.concatenate(velocities)})
+    """``tnmo=`` (s) and ``vnmo=`` (m/s), as `sunmo` takes them."""
+    return read_functions(text, ("tnmo", "vnmo"), ("time_ms", "rms_m_per_s"))
 
 
 def _write_su(table: Table) -> str:

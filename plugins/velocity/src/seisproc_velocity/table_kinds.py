@@ -15,6 +15,7 @@ from seisproc_core.errors import StorageError, UsageError
 from seisproc_velocity.fields import KINDS as VELOCITIES
 from seisproc_velocity.fields import field_of
 from seisproc_velocity.files import FORMATS, read_velocities
+from seisproc_velocity.su_parameters import read_functions
 from seisproc_velocity.tables import quantity_of
 
 
@@ -113,7 +114,7 @@ def read_any(path: Path, format: str | None = None, *, time_unit: str = "ms") ->
     except ValueError as error:
         raise UsageError(f"table {path} is no text") from error
     if re.search(r"^\s*(xmute|tmute)\s*=", text, re.MULTILINE):
-        return Table(read_su_mute(text, str(path)).columns, str(path))
+        return read_su_mute(text, str(path))
     if format is None and path.suffix.lower() in (".csv", ".toml"):
         return read_table(path)
     first = text.lstrip().partition("\n")[0].lstrip("#").split()
@@ -140,23 +141,10 @@ def _columns(text: str, names: list[str], path: Path) -> Table:
 
 def read_su_mute(text: str, source: str) -> Table:
     """``cdp=`` once, then ``xmute=`` (m) and ``tmute=`` (s) for each of its CDPs, as `sumute` takes them."""
-    joined = re.sub(r",\s+", ",", re.sub(r"#.*", "", text))
-    lists: dict[str, list[list[float]]] = {"cdp": [], "tmute": [], "xmute": []}
-    for one in joined.split():
-        name, equals, values = one.partition("=")
-        if not equals or name not in lists:
-            raise UsageError(f"table {source}: '{one[:40]}' is not cdp=, xmute= or tmute=")
-        try:
-            lists[name].append([float(value) for value in values.strip("'\"").split(",") if value])
-        except ValueError as error:
-            raise UsageError(f"table {source}: {name}= holds something that is no number") from error
-    cdps = [cdp for given in lists["cdp"] for cdp in given]
-    offsets, times = lists["xmute"], lists["tmute"]
-    fits = [len(x) == len(t) for x, t in zip(offsets, times, strict=False)]
-    if not fits or not all(fits) or len(offsets) != len(times) or len(offsets) != max(1, len(cdps)):
-        raise UsageError(f"table {source}: {len(cdps)} CDPs, xmute= and tmute= do not belong together")
-    keys = {"cdp": np.repeat(cdps, [len(x) for x in offsets])} if cdps else {}
-    return Table({**keys, "offset_m": np.concatenate(offsets), "time_ms": 1000 * np.concatenate(times)}, source)
+    try:
+        return Table(read_functions(text, ("xmute", "tmute"), ("offset_m", "time_ms")).columns, source)
+    except UsageError as error:
+        raise UsageError(f"table {source}: {error}") from error
 
 
 def write_su_mute(table: Table) -> str:

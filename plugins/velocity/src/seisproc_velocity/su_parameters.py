@@ -1,0 +1,52 @@
+"""Parameters of Seismic Unix programs: ``cdp=`` once, then two lists for each of its CDPs, as `sunmo` takes them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from seisproc_core.data.tables import Table
+from seisproc_core.errors import UsageError
+
+
+def read_functions(text: str, names: tuple[str, str], columns: tuple[str, str]) -> Table:
+    """Functions along the line from ``cdp=1,2 tnmo=0,1 vnmo=1500,2000 tnmo=...``.
+
+    Parameters
+    ----------
+    names
+        Of the two lists, ``("tnmo", "vnmo")`` or ``("xmute", "tmute")``; each occurs once for every CDP, or once where
+        ``cdp=`` is missing. ``#`` begins a comment; a list may go on after a comma on the next line.
+    columns
+        What the lists become in the table. A column in ``_ms`` is in seconds in the text.
+
+    Raises
+    ------
+    UsageError
+        Another word, something that is no number, or lists that do not belong together.
+    """
+    known = ("cdp", *names)
+    lists: dict[str, list[list[float]]] = {name: [] for name in known}
+    joined = re.sub(r",\s+", ",", re.sub(r"#.*", "", text))
+    for word in joined.split():
+        name, equals, values = word.partition("=")
+        if not equals or name not in lists:
+            raise UsageError(f"'{word[:40]}' is not {', '.join(f'{one}=' for one in known[:-1])} or {known[-1]}=")
+        try:
+            lists[name].append([float(value) for value in values.strip("'\"").split(",") if value])
+        except ValueError as error:
+            raise UsageError(f"{name}= holds something that is no number") from error
+    cdps = [cdp for one in lists["cdp"] for cdp in one]
+    first, second = lists[names[0]], lists[names[1]]
+    if not first or len(first) != len(second) or len(first) != max(1, len(cdps)):
+        raise UsageError(
+            f"{len(cdps)} CDPs, {len(first)} {names[0]}= and {len(second)} {names[1]}= do not belong together"
+        )
+    for number, (one, other) in enumerate(zip(first, second, strict=True), 1):
+        if len(one) != len(other):
+            raise UsageError(f"function {number} has {len(one)} {names[0]}= and {len(other)} {names[1]}=")
+    made = {"cdp": np.repeat(cdps, [len(one) for one in first])} if cdps else {}
+    for column, found in zip(columns, (first, second), strict=True):
+        made[column] = np.concatenate(found) * (1000 if column.endswith("_ms") else 1)
+    return Table(made)
