@@ -6,6 +6,7 @@ schedulers read, one over the remaining columns and the document, one over the p
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import zlib
@@ -30,6 +31,7 @@ _STEPS = COLUMNS.index("steps")
 MAX_DOCUMENT = 64 << 20  # bytes of configuration, options, events and results of one job
 
 _TEXTS = ("name", "type", "output", "error", "driver")
+_NAMED = attrgetter(*_TEXTS)
 _EVENT = attrgetter(*(field.name for field in attrs.fields(Event)))
 _HAS_COLUMN = {*OUTLINE, *PROGRESS, *PLAIN, "resources", "after", "events"}
 _OTHERS = [field for field in attrs.fields(Job) if field.name not in _HAS_COLUMN]
@@ -60,12 +62,13 @@ def document_of(job: Job, events: Sequence[Event]) -> str:
     """What of a job has no column, as JSON, with its events; `UsageError` when it is no JSON, or too much."""
     rest: dict[str, Any] = {}
     for name, value, default in zip(_DEFAULTS, _REST(job), _DEFAULTS.values(), strict=True):
-        if value != default:
+        if value is not default and value != default:
             rest[name] = dict(value) if isinstance(value, Mapping) else value
-    for name in _TEXTS:
-        value = getattr(job, name)
-        if not value.isascii() and text(value) != value:
-            rest[name] = value
+    if not "".join(_NAMED(job)).isascii():
+        for name in _TEXTS:
+            value = getattr(job, name)
+            if text(value) != value:
+                rest[name] = value
     rest["events"] = [_EVENT(event) for event in events]
     try:
         document = _encode(rest)
@@ -219,7 +222,13 @@ def _described(job: Job, before: tuple[Job, Row] | None) -> Row:
         old, row = before
         if all(getattr(job, name) is getattr(old, name) for name in ("id", "config", "name", "output", "error")):
             return row[_STEPS : _STEPS + 2]
-    return _encode(steps_of(job)), words_of(job)
+    return _list_of(tuple(steps_of(job))), words_of(job)
+
+
+@functools.lru_cache(maxsize=256)
+def _list_of(names: tuple[str, ...]) -> str:
+    """JSON of the steps of a flow; many jobs have the same."""
+    return _encode(names)
 
 
 def steps_of(job: Job) -> list[str]:

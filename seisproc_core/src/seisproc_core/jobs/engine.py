@@ -7,9 +7,11 @@ memory, the one engine does both.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +23,7 @@ from seisproc_core.jobs import client, detached
 from seisproc_core.jobs.events import EventBus
 from seisproc_core.jobs.handle import JobHandle, Progress
 from seisproc_core.jobs.model import Job, new_id
-from seisproc_core.jobs.prepare import Prepared, Request, new_job, prepare, prepare_resume
+from seisproc_core.jobs.prepare import Prepared, Request, default_executor, new_job, prepare, prepare_resume
 from seisproc_core.jobs.process import identity
 from seisproc_core.jobs.recovery import recover
 from seisproc_core.jobs.repair import prepare_repair
@@ -171,7 +173,7 @@ class Engine:
         self._refuse_if_closed()
         request = self._request(
             priority=priority,
-            executor=executor or self._executor,
+            executor=executor or self._executor or default_executor(self.registry),
             replace=replace,
             discard=discard,
             resume=resume,
@@ -180,11 +182,12 @@ class Engine:
             group=group,
             part_of=new_id() if group else "",
         )
-        made = []
-        for row, flow in enumerate(flows, 1):
-            one = attrs.evolve(request, row=row) if group else request
-            made.append((flow, new_job(flow, one, self.registry, self.capacity)))
-        return self._hold_unplanned(made)
+        with _without_garbage_collection():
+            made = []
+            for row, flow in enumerate(flows, 1):
+                one = attrs.evolve(request, row=row) if group else request
+                made.append((flow, new_job(flow, one, self.registry, self.capacity)))
+            return self._hold_unplanned(made)
 
     def resume(
         self, target: Path, *, executor: str | None = None, trust: bool = False, detach: bool = False
@@ -388,6 +391,18 @@ class Engine:
     def lead_until_idle(self) -> None:
         """Lead the store in this process as long as there are detached jobs to run; return at once if another does."""
         self._supervisor.serve()
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Looking through a hundred thousand new objects again and again would take longer than making them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _ids(jobs: Sequence[str | JobHandle]) -> tuple[str, ...]:

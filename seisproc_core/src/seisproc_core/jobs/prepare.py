@@ -97,7 +97,7 @@ def new_job(flow: Flow, request: Request, known: Registry, capacity: Resources) 
     in_memory = flow.sink.storage == "memory"
     if request.detach and (in_memory or flow.in_memory):
         raise UsageError("a job with data in memory ends with its process; it cannot be detached")
-    executor = request.executor or _default_executor(known)
+    executor = request.executor or default_executor(known)
     if in_memory or flow.in_memory:
         executor = request.executor if request.executor in (IN_PROCESS, THREADS) else IN_PROCESS
     known.find("executors", executor)
@@ -398,6 +398,7 @@ def _check_unchanged(work: WorkFolder, known: Registry) -> None:
         raise Incomplete(f"an input changed since {work.target} was begun; run again with --discard")
 
 
-def _default_executor(known: Registry) -> str:
+def default_executor(known: Registry) -> str:
+    """The best executor that is installed."""
     best = known.best("executors")
     return best.id if best else IN_PROCESS
