@@ -245,3 +245,34 @@ REMOVE_GAIN = Claims(beyond_suite="it reads a second survey")
 RESIDUAL_STATICS = Claims(beyond_suite="it needs a whole survey to measure")
 SURFACE_CONSISTENT_AMPLITUDE = Claims(beyond_suite="it needs a whole survey to measure")
 SURFACE_CONSISTENT_DECON = Claims(beyond_suite="it needs a whole survey to measure")
+CMP_STATICS = {"cdp": list(range(1, 21)), "static_ms": [15 + 0.3 * k for k in range(20)]}
+ELEVATION_STATICS = Claims(
+    examples=(
+        {"datum_m": 120, "replacement_m_per_s": 2000, "to": "final"},
+        {"datum_m": 60, "replacement_m_per_s": 1800, "cmp_statics": CMP_STATICS},
+        {"datum_m": 100, "replacement_m_per_s": 2000, "cmp_statics": CMP_STATICS, "weathering_m_per_s": 600},
+    ),
+    words={
+        "source_elevation": (95, 0), "receiver_elevation": (90, 1), "source_depth": (0, 0), "cdp": (5, 0),
+        "source_uphole": (10, 0), "receiver_uphole": (8, 1),
+    },
+    linear=True,
+    inert={
+        "gather": "names the columns of cmp_statics, which the examples state",
+        "smoothing_gathers": "used while planning a whole survey, where cmp_statics is left out",
+    },
+)  # fmt: skip
+APPLY_STATICS = Claims(
+    examples=(
+        {"receiver": {"channel": [1, 2, 3], "static_ms": [4.5, -7, 2]}, "missing_ms": 1.5},
+        {"source": {"field_record": [1, 2], "static_ms": [3, -6]}, "missing_ms": -2},
+    ),
+    linear=True,
+)
+TRIM_STATICS = Claims(
+    examples=({"max_ms": 8}, {"max_ms": 20, "iterations": 1, "min_correlation": 0}),
+    measured=("trim_static_ms", "trim_correlation", "total_static_ms"),
+    inert={"model": "the suite makes no second survey; its own tests do"},
+    thresholded=True,
+)
+FINAL_DATUM = Claims(beyond_suite="it needs a survey at a floating datum")

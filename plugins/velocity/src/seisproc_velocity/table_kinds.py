@@ -57,7 +57,9 @@ KINDS: dict[str, Kind] = {
         check=lambda table: field_of(table, quantity_of(table)),
     ),
     "mute": Kind(summary="mute times over offset", needs=("offset_m", "time_ms"), unique=False, check=_increasing),
-    "statics": Kind(summary="time shifts, positive later", needs=("static_ms",)),
+    "statics": Kind(
+        summary="time shifts, positive later", needs=("static_ms",), may=("datum_m", "replacement_m_per_s")
+    ),
     "first_breaks": Kind(summary="arrival times", needs=("time_ms",), may=("quality",)),
     "picks": Kind(summary="times on traces", needs=("time_ms",), may=("amplitude", "quality"), unique=False),
     "edits": Kind(summary="traces to kill, reverse or select", needs=()),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import attrs
 import numpy as np
 
+from seisproc_core.data.datum import Datum
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.sampling import Sampling
 
@@ -29,12 +30,15 @@ class Layout:
         First row of each gather and the row count: int64, shape ``(gathers + 1,)``.
     files
         Names of the input files, by the file number in `trace_id`; known while planning only.
+    datum
+        What statics moved times to, known while planning only; a step that moves them says so in its plan.
     """
 
     headers: Headers
     sampling: Sampling
     gather_starts: np.ndarray = attrs.field(default=attrs.Factory(_one_gather, takes_self=True))
     files: tuple[str, ...] = ()
+    datum: Datum | None = None
 
     @property
     def n_traces(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import attrs
 import numpy as np
 
+from seisproc_core.data.datum import Datum
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.sampling import Sampling
@@ -37,6 +38,8 @@ class SurveyInfo:
         Whether steps have been applied since the file was read: what its headers say of the samples is then history.
     history
         Those steps, first to last, through all jobs: ``{"use": ..., "parameters": ...}`` as they were given.
+    datum
+        What statics moved the times of all traces to; None before.
     """
 
     length_unit: LengthUnit = "m"
@@ -44,6 +47,7 @@ class SurveyInfo:
     file: Mapping[str, Any] = attrs.field(factory=dict)
     processed: bool = False
     history: tuple[Mapping[str, Any], ...] = ()
+    datum: Datum | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -52,6 +56,7 @@ class SurveyInfo:
             "file": dict(self.file),
             "processed": self.processed,
             "history": [dict(step) for step in self.history],
+            "datum": None if self.datum is None else self.datum.to_json(),
         }
 
     @classmethod
@@ -63,6 +68,7 @@ class SurveyInfo:
             file=plain["file"],
             processed=bool(plain["processed"]),
             history=tuple(plain.get("history", ())),
+            datum=Datum.from_json(plain.get("datum")),
         )
 
 

@@ -61,6 +61,7 @@ class _Planner:
         self._order: np.ndarray | None = None
         self._has_gathers = False
         self._steps: list[StepPlan] = []
+        self._datum = survey.info.datum
 
     def plan(self) -> Plan:
         flow, survey = self.flow, self.survey
@@ -116,7 +117,7 @@ class _Planner:
             raise FlowError(
                 f"step '{step.use}' works on gathers: put gather = [...] into [source], or a sort step before it"
             )
-        layout = self._now
+        layout = attrs.evolve(self._now, datum=self._datum)
         if (cls.scope == "survey") != issubclass(cls, SurveyProcessor):
             raise FlowError(f"step '{step.use}': scope 'survey' and the base SurveyProcessor go together")
         instance = build(cls, step.use, step.parameters, self.flow.base).resolve(layout)
@@ -140,7 +141,7 @@ class _Planner:
         if isinstance(instance, SurveyProcessor):
             planned = self._measure(instance, planned)
         self._steps.append(planned)
-        self._now = after
+        self._now, self._datum = after, after.datum or self._datum
 
     def _close(self, *, last: bool) -> tuple[Mapping[str, Any], Layout]:
         """End the stage under way; returns its result as the source of another."""
@@ -207,7 +208,12 @@ class _Planner:
             n_traces=layout.n_traces,
             sampling=layout.sampling,
             words={name: headers.dtype(name).str for name in headers},
-            info=attrs.evolve(info, processed=info.processed or changed, history=(*info.history, *steps_of(flow))),
+            info=attrs.evolve(
+                info,
+                processed=info.processed or changed,
+                history=(*info.history, *steps_of(flow)),
+                datum=self._datum,
+            ),
             raw_header_bytes=self.survey.raw_header_bytes,
             raw_sample_bytes=0 if changed else self.survey.raw_sample_bytes,
             index=index,

@@ -110,6 +110,7 @@ def _survey_facts(survey: Survey) -> dict[str, Any]:
         f"interval_{unit}": round(sampling.interval_s * scale, 9),
         f"start_{unit}": round(sampling.start_s * scale, 9),
         "length_unit": survey.info.length_unit,
+        **({} if survey.info.datum is None else {"datum": str(survey.info.datum)}),
         "sorted_by": ", ".join(order.sorted_by) or "no word",
         "gathers_together": ", ".join(order.contiguous) or "of no word",
         "words": words,
