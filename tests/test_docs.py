@@ -89,6 +89,13 @@ def test_segy_guide_runs_as_it_stands(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "small.txt.json").read_text("utf-8"))["format"] == 3
 
 
+def test_survey_opens_in_xarray_as_the_guide_says(tmp_path: Path) -> None:
+    write_segy(model_line(shots=8, channels=12), tmp_path / "shots.sgy")
+    run("seisproc", "import", "shots.sgy", "line.seis", "--executor", "in-process", cwd=tmp_path)
+    (program,) = (text for language, text in blocks("guide-mdio.md") if language == "python")
+    assert "(12, 750)" in run(sys.executable, "-c", program, cwd=tmp_path).stdout
+
+
 def test_jobs_guide_runs_as_it_stands(tmp_path: Path) -> None:
     commands = []
     for language, text in blocks("guide-jobs.md"):
