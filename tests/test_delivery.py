@@ -11,7 +11,8 @@ import pytest
 import segyio
 from integration_kit import model_line, write_segy
 
-from seisproc_core import export_survey, import_survey
+from seisproc_core import Flow, export_survey, import_survey, process
+from seisproc_core.delivery import write_report
 from seisproc_core.errors import DataError, OutputExists, UsageError
 
 
@@ -103,3 +104,32 @@ def test_a_report_with_problems_is_an_error(survey: Path, tmp_path: Path, monkey
             survey, tmp_path / "a.sgy", format=3, scaling="trace", report=tmp_path / "a.json", executor="in-process"
         )
     assert json.loads((tmp_path / "a.json").read_text())["problems"] and not (tmp_path / "a.txt").exists()
+
+
+def test_the_report_of_a_flow_with_a_sort(survey: Path, tmp_path: Path) -> None:
+    flow = tmp_path / "deliver.toml"
+    flow.write_text(
+        f'[source]\nsurvey = "{survey}"\ngather = ["field_record"]\n[[step]]\nuse = "agc"\n'
+        '[[step]]\nuse = "sort"\ngather = ["cdp"]\nsort = ["offset"]\n[[step]]\nuse = "stack"\n'
+        f'[sink]\nsegy = "{tmp_path / "stack.sgy"}"\n'
+    )
+    report = tmp_path / "stack.json"
+    process(flow, executor="in-process", report=report)
+    found = json.loads(report.read_text())
+    with segyio.open(tmp_path / "stack.sgy", ignore_geometry=True) as file:
+        assert found["traces"] == file.tracecount == len(np.unique(file.attributes(21)[:]))
+        assert found["sample_range"][1] == pytest.approx(float(file.trace.raw[:].max()))
+    assert found["problems"] == [] and found["words"]["cdp"]["differing"] == 0
+    assert not [path for path in tmp_path.iterdir() if "check" in path.name]
+    content = bytearray((tmp_path / "stack.sgy").read_bytes())
+    content[3600 + 240 + 40] ^= 0x40
+    (tmp_path / "stack.sgy").write_bytes(content)
+    assert "samples of 1 traces differ" in write_report(Flow.load(flow), report, executor="in-process")["problems"][0]
+
+
+def test_no_report_of_what_is_no_file(survey: Path, tmp_path: Path) -> None:
+    flow = tmp_path / "flow.toml"
+    flow.write_text(f'[source]\nsurvey = "{survey}"\n[sink]\nsurvey = "{tmp_path / "out.seis"}"\n')
+    with pytest.raises(UsageError, match="no check report for outputs of format survey"):
+        process(flow, executor="in-process", report=tmp_path / "a.txt")
+    assert not (tmp_path / "out.seis").exists()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -15,7 +16,14 @@ from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import MemorySink, OutputPlan
 from seisproc_core.data.words import canonical
 from seisproc_core.errors import DataError, OutputExists, StorageError, UsageError
+from seisproc_core.plugins import registry
 from seisproc_core.processing.flow import Flow, Source, Step, Target
+
+if TYPE_CHECKING:
+    from seisproc_core.data.survey import Survey
+    from seisproc_core.processing.plan import StagePlan
+
+BLOCK_BYTES = 8 << 20  # of samples compared at once
 
 
 @attrs.frozen(kw_only=True)
@@ -93,34 +101,67 @@ def _steps(how: Delivery) -> Iterator[Step]:
         yield Step(use="pad", parameters=words)
 
 
-def expected_rows(flow: Flow) -> tuple[OutputPlan, Iterator[Gather]]:
-    """What a flow of one stage gives its sink: the plan, and the rows, computed here a few thousand at a time.
+def expected_rows(
+    flow: Flow, *, executor: str | None = None, workers: int | None = None
+) -> tuple[OutputPlan, Iterator[Gather]]:
+    """What a flow gives its sink: the plan, with the options of the flow's own sink, and the rows, block by block.
 
-    The plan has the options of the flow's own sink.
+    Rows of a flow of one stage are computed here, a few thousand at a time. One of several stages is run once more, on
+    the executor and workers given, into a survey beside the flow's own output, which is removed after the last row.
     """
-    from seisproc_core.execution.stage import StageRunner
-    from seisproc_core.jobs.control import Control
-    from seisproc_core.plugins import registry
     from seisproc_core.processing.planning import plan_flow
 
     source = flow.source
     survey = registry().load("storage", source.storage)().open(source.paths, source.options)
     plan = plan_flow(attrs.evolve(flow, sink=Target(storage="memory")), registry(), survey)
-    if len(plan.stages) != 1:
-        raise UsageError("only a flow without a sort step can be compared with its file")
-    stage = plan.stages[0]
+    last = plan.stages[-1]
+    rows = _computed(last, survey) if len(plan.stages) == 1 else _made_again(flow, executor, workers)
+    return attrs.evolve(last.output, options=flow.sink.options), rows
+
+
+def _computed(stage: StagePlan, survey: Survey) -> Iterator[Gather]:
+    from seisproc_core.execution.stage import StageRunner
+    from seisproc_core.jobs.control import Control
+
     runner = StageRunner(stage, survey, MemorySink(), registry(), Control())
-    rows = (runner.run(segment, 0)[0][0].data for segment in range(stage.n_segments))
-    return attrs.evolve(stage.output, options=flow.sink.options), rows
+    for segment in range(stage.n_segments):
+        yield runner.run(segment, 0)[0][0].data
 
 
-def check_report(report: Path, *, replace: bool) -> None:
-    """Refuse a report that exists, before the export begins."""
+def _made_again(flow: Flow, executor: str | None, workers: int | None) -> Iterator[Gather]:
+    from seisproc_core.jobs.engine import Engine
+
+    out = Path(flow.sink.path)
+    working = format_for(Path(out.stem), working=True).id
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{out.name}.check-", dir=out.parent) as folder,
+        Engine(executor=executor, workers=workers) as engine,
+    ):
+        sink = Target(storage=working, path=os.path.join(folder, f"{out.stem}.seis"))
+        made = engine.submit(attrs.evolve(flow, sink=sink)).result().open()
+        step = max(1, BLOCK_BYTES // (4 * max(made.sampling.count, 1)))
+        for first in range(0, made.n_traces, step):
+            yield made.read(slice(first, first + step))
+
+
+def check_report(flow: Flow, report: Path, *, replace: bool) -> None:
+    """Refuse a report that exists, or cannot be made of what the flow writes, before the job begins."""
+    _check_of(flow)
     for path in report_files(report):
         if os.path.lexists(path) and not replace:
             raise OutputExists(f"the report {path} exists; choose another name, or --replace to replace it")
     if not report.parent.is_dir():
         raise UsageError(f"the folder {report.parent} does not exist; create it first")
+
+
+def _check_of(flow: Flow) -> Callable[..., dict[str, Any]]:
+    """The function that re-reads a file of the flow's sink; `UsageError` where its format has none."""
+    entry = None if flow.sink.storage == "memory" else registry().find("storage", flow.sink.storage)
+    check = None if entry is None else function_of(entry, "check_export")
+    if check is None:
+        what = "surveys in memory" if entry is None else f"outputs of format {entry.id}"
+        raise UsageError(f"there is no check report for {what}; it is for SEG-Y and SU files")
+    return check
 
 
 def report_files(report: Path) -> tuple[Path, ...]:
@@ -130,8 +171,15 @@ def report_files(report: Path) -> tuple[Path, ...]:
     return (report, report.with_name(f"{report.name}.json"))
 
 
-def write_report(flow: Flow, report: Path) -> dict[str, Any]:
-    """Re-read what an export flow wrote, compare it with what it should hold, and write down what was found.
+def write_report(
+    flow: Flow, report: Path, *, executor: str | None = None, workers: int | None = None
+) -> dict[str, Any]:
+    """Re-read the file that a flow wrote, compare it with what it should hold, and write down what was found.
+
+    Parameters
+    ----------
+    executor, workers
+        What a flow of several stages runs on once more; see `expected_rows`.
 
     Returns
     -------
@@ -143,11 +191,8 @@ def write_report(flow: Flow, report: Path) -> dict[str, Any]:
     UsageError
         The format of the file has no check.
     """
-    path = Path(flow.sink.path)
-    check = function_of(format_for(path, working=False), "check_export")
-    if check is None:
-        raise UsageError(f"there is no check report for {path.suffix} files")
-    plan, rows = expected_rows(flow)
+    path, check = Path(flow.sink.path), _check_of(flow)
+    plan, rows = expected_rows(flow, executor=executor, workers=workers)
     found: dict[str, Any] = {"survey": flow.source.paths[0], **check(str(path), plan, rows)}
     text = "\n".join(found.pop("text_report")) + "\n"
     files = report_files(report)

@@ -72,10 +72,14 @@ def process(
     workers: int | None = None,
     replace: bool = False,
     resume: bool = False,
+    report: str | os.PathLike[str] | None = None,
 ) -> Survey:
-    """Run a flow, or the flow in a file, and open what it made; parameters and errors as for `import_survey`."""
+    """Run a flow, or the flow in a file, and open what it made.
+
+    Parameters and errors are those of `import_survey`, `report` that of `export_survey`: for flows that end in a file.
+    """
     loaded = flow if isinstance(flow, Flow) else Flow.load(flow)
-    return _done(loaded, "flow", progress, executor, workers, replace=replace, resume=resume)
+    return _checked(loaded, "flow", report, progress, executor, workers, replace=replace, resume=resume)
 
 
 def export_survey(
@@ -121,12 +125,27 @@ def export_survey(
         pad=tuple(pad),
         sidecar=sidecar,
     )
-    if report is not None:
-        check_report(Path(report), replace=replace)
     flow = export_flow(Path(survey), Path(out), options, how)
-    written = _done(flow, "export", progress, executor, workers, replace=replace, resume=resume)
+    return _checked(flow, "export", report, progress, executor, workers, replace=replace, resume=resume)
+
+
+def _checked(
+    flow: Flow,
+    type: str,
+    report: str | os.PathLike[str] | None,
+    progress: Watch | None,
+    executor: str | None,
+    workers: int | None,
+    *,
+    replace: bool,
+    resume: bool,
+) -> Survey:
+    """As `_done`, with a check report where one is asked for."""
     if report is not None:
-        refuse_problems(write_report(flow, Path(report)), Path(report))
+        check_report(flow, Path(report), replace=replace)
+    written = _done(flow, type, progress, executor, workers, replace=replace, resume=resume)
+    if report is not None:
+        refuse_problems(write_report(flow, Path(report), executor=executor, workers=workers), Path(report))
     return written
 
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seisproc_core.errors import UsageError
-from seisproc_terminal import output
+from seisproc_terminal.delivering import deliver, report_option
 from seisproc_terminal.options import How, errors_as_typed, job_options, json_option, place_of, words_of
 
 if TYPE_CHECKING:
     from seisproc_core.delivery import Delivery
-    from seisproc_core.jobs.engine import Engine, JobHandle
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"(\w+)\s*=\s*({_NUMBER})(?::({_NUMBER}))?")
@@ -40,8 +39,7 @@ _HEADERS = (
 )  # fmt: skip
 _PROOF = (
     click.option("--sidecar", is_flag=True, help="Write the provenance record beside the file."),
-    click.option("--report", type=click.Path(path_type=Path), metavar="FILE",
-                 help="Read the file again, compare it with the survey, and write what was found (text and JSON)."),
+    report_option,
 )  # fmt: skip
 
 
@@ -85,34 +83,13 @@ def command(
       seisproc export stack.seis stack.sgy --format 5 --endian little --replace
       seisproc export stack.seis final.sgy --text header.toml --pad cdp --renumber --report final.txt
     """
-    from seisproc_core.delivery import check_report, export_flow, refuse_problems, write_report
-    from seisproc_terminal.jobs import carry_out, run_job
+    from seisproc_core.delivery import export_flow
 
     delivery = _delivery(choices)
     options = choices | {
         "scaling": _scaling(scaling), "words": dict(map(place_of, places)) or None, "renumber": renumber or None,
     }  # fmt: skip
-    if report is not None:
-        if how.detach:
-            raise UsageError("--report reads the file when it is whole; leave out --detach")
-        check_report(report, replace=how.replace)
-    flow = export_flow(survey, out, options, delivery)
-
-    def start(engine: Engine) -> JobHandle:
-        return engine.submit(flow, type="export", **how.submitted())
-
-    if report is None:
-        carry_out(start, how, as_json=as_json)
-        return
-    outcome = run_job(start, how, as_json=True) if as_json else None
-    if outcome is None:
-        carry_out(start, how, as_json=False)
-    found = write_report(flow, report)
-    refuse_problems(found, report)
-    if outcome is not None:  # one document, whatever happens
-        output.document({**outcome.to_json(), "report": found})
-    else:
-        output.show(f"{report}: no problem found in {found['traces']:,} traces")
+    deliver(export_flow(survey, out, options, delivery), how, report, as_json=as_json, type="export")
 
 
 def _delivery(choices: dict[str, Any]) -> Delivery:

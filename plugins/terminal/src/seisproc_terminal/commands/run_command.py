@@ -12,6 +12,7 @@ import click
 from seisproc_core.data.formats import format_named, implied_options
 from seisproc_core.errors import UsageError
 from seisproc_terminal import output
+from seisproc_terminal.delivering import deliver, report_option
 from seisproc_terminal.options import How, job_options, json_option
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
               help="Run the flow once per row of a table, whose columns are variables.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Write here, instead of where the flow says.")
 @click.option("--dry-run", is_flag=True, help="Check the flow and show its plan; write nothing.")
+@report_option
 @job_options
 @json_option
 def command(
@@ -38,6 +40,7 @@ def command(
     lines: Path | None,
     out: Path | None,
     dry_run: bool,
+    report: Path | None,
     how: How,
     as_json: bool,
 ) -> None:
@@ -54,17 +57,18 @@ def command(
       seisproc run stack.toml --detach --priority 7
       seisproc run stack.toml --var line=L12
       seisproc run stack.toml --lines lines.csv
+      seisproc run deliver.toml --report delivered.txt
     """
-    from seisproc_terminal.jobs import carry_out
-
     if lines is not None:
+        if report is not None:
+            raise UsageError("--report is for one output; leave out --lines")
         _run_lines(flow, overrides, variables, lines, out, dry_run, how, as_json)
         return
     loaded = _load(flow, overrides, variables, out)
     if dry_run:
         _show_plan(loaded, how, as_json)
         return
-    carry_out(lambda engine: engine.submit(loaded, **how.submitted()), how, as_json=as_json)
+    deliver(loaded, how, report, as_json=as_json)
 
 
 def _run_lines(
