@@ -56,6 +56,13 @@ SUBJECTS = {
     "transform": "transform_rows:transform_rows",
 }
 
+GROUPS = {
+    "storage": (
+        "decode", "headers", "transfer", "mdio", "header-copy", "gathers", "sweep", "sort", "browse", "codecs",
+        "memory",
+    ),
+}  # fmt: skip
+
 
 def main() -> int:
     """Run what was asked for; 1 when a benchmark failed, 0 otherwise, whatever the goals say."""
@@ -67,7 +74,7 @@ def main() -> int:
         heading = _heading(options.quick, options.rounds, options.dir)
         print(heading, flush=True)
         rows, failed = [], []
-        for name in options.only or SUBJECTS:
+        for name in _chosen(options.only):
             try:
                 rows += _run(name, space)
             except Exception:
@@ -81,6 +88,11 @@ def main() -> int:
     if options.out:
         Path(options.out).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 1 if failed else 0
+
+
+def _chosen(names: list[str] | None) -> list[str]:
+    """Benchmarks by name, groups resolved; all where none is named."""
+    return [name for asked in names or SUBJECTS for name in GROUPS.get(asked, (asked,))]
 
 
 def _run(name: str, space: Workspace) -> list[Row]:
@@ -97,10 +109,12 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Ratios against named peers, measured side by side; medians of interleaved repetitions.",
-        epilog=f"Full sizes need about 40 GB of disk and half an hour. Benchmarks: {', '.join(SUBJECTS)}.",
+        epilog=f"Full sizes need about 40 GB of disk and an hour. Benchmarks: {', '.join(SUBJECTS)}.",
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the traces: a few minutes, 4 GB")
-    parser.add_argument("--only", nargs="+", choices=SUBJECTS, metavar="NAME", help="run only these benchmarks")
+    parser.add_argument(
+        "--only", nargs="+", choices=[*GROUPS, *SUBJECTS], metavar="NAME", help="only these benchmarks, or `storage`"
+    )
     parser.add_argument("--rounds", type=_rounds, default=3, help="repetitions of each measurement, at least 3")
     parser.add_argument("--dir", help="where to make the temporary folder: the disk that is measured")
     parser.add_argument(

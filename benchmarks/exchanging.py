@@ -15,14 +15,13 @@ import segyio
 from benchmarks.harness import Row, Work, absent, against, at_most, interleave, number
 from benchmarks.memory import LIMIT_MB, peak_mb
 from benchmarks.segy_peers.environment import Peers
-from benchmarks.workspace import Workspace, program, run_command
+from benchmarks.workspace import MDIO_TRACES, Workspace, program, run_command
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import OutputPlan
 from seisproc_core.plugins import registry
 from seisproc_segy.backend import default_backend
 from seisproc_segy.sink import SegySink
 
-TRACES = 250_000  # half of file A
 WORKERS = "2"
 GOALS = {"import": 1 / 6, "import, --codec fast": 1 / 5, "export": 1 / 5}
 SHORT = 8  # samples of a trace that is nearly all header
@@ -30,8 +29,8 @@ BLOCK = 2000  # traces read and encoded at once
 
 
 def mdio(space: Workspace) -> Iterator[Row]:
-    """Half of file A into a survey and back, into an MDIO store and back: whole commands, start-up included."""
-    traces = space.size(TRACES)
+    """Two fifths of file A into a survey and back, into an MDIO store and back: whole commands, start-up included."""
+    traces = space.size(MDIO_TRACES)
     what = f"{number(traces)} traces, {WORKERS} workers"
     if not isinstance(space.peers, Peers):
         for work, goal in GOALS.items():

@@ -16,7 +16,7 @@ import segyio
 
 from benchmarks.harness import Row, Work, against, at_least, at_most, interleave, number, rate_row
 from benchmarks.segy_peers.environment import Peers
-from benchmarks.workspace import GATHER, Workspace, copy, run_program
+from benchmarks.workspace import GATHER, MDIO_TRACES, Workspace, copy, run_program
 from seisproc_core.data.browsing import GatherBrowser
 from seisproc_core.plugins import registry
 
@@ -24,7 +24,6 @@ from seisproc_core.plugins import registry
 # (measured once beside both, November 2026): these goals hold where MDIO cannot be run; `mdio` compares with it.
 IMPORT_GOAL, EXPORT_GOAL = 29 / 5, 20 / 5
 SWEPT = 2048  # traces read at once
-MDIO_TRACES = 250_000
 FEW = 50  # gathers read with MDIO, which is slow across the stored order
 
 
@@ -71,7 +70,7 @@ def _copy_durably(source: Path, target: Path) -> None:
 
 
 def gathers(space: Workspace) -> Iterator[Row]:
-    """Gathers of 50 traces at random, of half of file A: neighbours in the store, and 50 traces from all over it."""
+    """Gathers of 50 traces at random, of two fifths of file A: neighbours in the store, and traces from all over it."""
     traces, peers = space.size(MDIO_TRACES), space.peers
     path, survey_path = space.segy(traces, 1000), space.survey(traces, 1000)
     survey = registry().load("storage", "survey")().open([str(survey_path)], {})
