@@ -17,6 +17,7 @@ PROCESSORS: list[str] = [
     f"{_HERE}.moveout:LinearMoveout",
     f"{_HERE}.slant:SlantMedian",
     f"{_HERE}.subtract:AdaptiveSubtract",
+    f"{_HERE}.srme:Srme",
 ]
 KERNELS: list[KernelSpec] = [
     KernelSpec(name="fx_predict", backend="reference", impl=f"{_HERE}.fx_decon:fx_predict"),

@@ -1,0 +1,201 @@
+"""Surface-related multiples of a 2-D line, predicted from its own traces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import fft
+from scipy.interpolate import make_interp_spline
+
+from seisproc_core.data.gather import Gather, Layout, mute_outside
+from seisproc_core.data.headers import Headers
+from seisproc_core.processing.claims import Claims
+from seisproc_core.processing.context import Context
+from seisproc_core.processing.params import param
+from seisproc_core.processing.processor import processor
+from seisproc_core.processing.survey_scope import SurveyProcessor, Tables
+from seisproc_denoise.multichannel.windows import live_traces
+
+ON_GRID = 0.01  # spacings: nearer to a point of the grid than that needs no moveout
+
+
+@processor("srme", scope="survey", claims=Claims(beyond_suite="it needs a whole survey to predict from"))
+class Srme(SurveyProcessor):
+    """Predict all surface-related multiples: the output is the model that `adaptive_subtract` takes off.
+
+    A multiple of the free surface is a wave that comes up at a surface point k and goes down again there. So the
+    multiples on the trace from source s to receiver r are M(s, r) = -sum_k p(s, k) * p(k, r) dx, with * the convolution
+    of traces, over points k every `spacing_m` from `aperture_m` before to `aperture_m` behind the two, tapered over
+    the outer quarter. The square root of i omega makes up for summing along a line what spreads in three dimensions.
+    Nothing about the ground is needed. The wavelet stands in the model twice and its level is arbitrary (that of the
+    data); the adaptive subtraction mends both.
+
+    p(a, b) is the trace of nearly the offset |b - a| whose midpoint is nearest, by reciprocity from either side.
+    Offsets are moved to multiples of `spacing_m` by hyperbolic moveout with `velocity_m_per_s`; the same makes the
+    offsets nearer than the nearest from the nearest. Offsets beyond the farthest count as zero.
+
+    The sea floor shall be seen at near offsets, direct waves and refractions be muted, and amplitudes as recorded (no
+    AGC). Not where the line is three-dimensional (side-swipe, strong cross-dip: predicted times are wrong), not
+    in water so shallow that its reflections are beyond critical at the nearest offset, and not on land.
+
+    Memory: all traces of the survey, as spectra up to `max_hz`, in every worker.
+
+    Source: Berkhout and Verschuur, Estimation of multiple scattering by iterative inversion, Part I, Geophysics 62
+    (1997), 1586-1595; Verschuur, Berkhout and Wapenaar, Geophysics 57 (1992), 1166-1177; nearest traces with moveout:
+    Dragoset et al., A perspective on 3D surface-related multiple elimination, Geophysics 75 (2010), 75A245-75A261.
+    """
+
+    spacing_m: float = param(help="Distance of the surface points, that of receivers or less.", unit="m", above=0)
+    aperture_m: float = param(500.0, help="How far points reach beyond source and receiver.", unit="m", minimum=0)
+    velocity_m_per_s: float = param(1500.0, help="Velocity of the moveout between offsets.", unit="m/s", above=0)
+    max_hz: float = param(80.0, help="Highest frequency that is predicted.", unit="Hz", above=0)
+
+    solves = ("traces", "classes", "line")
+
+    def check(self, layout: Layout) -> None:
+        for word in ("source_x", "receiver_x"):
+            layout.headers.column(word)
+        nyquist = 0.5 / layout.sampling.interval_s
+        if self.max_hz > nyquist:
+            raise self.bad("max_hz", f"must not exceed the Nyquist frequency of {nyquist:g} Hz")
+        at = _places(layout.headers)
+        farthest = float(np.sqrt(((at[:, 0] - at[:, 1]) ** 2).sum(axis=-1)).max(initial=0))
+        if self.spacing_m > max(farthest, 1e-9) / 4:
+            raise self.bad("spacing_m", f"must be less than a quarter of the largest offset ({farthest:g} m)")
+
+    def measuring_order(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return ("source_x",), ("receiver_x",)
+
+    def measured(self, layout: Layout) -> np.dtype[Any]:
+        sampling = layout.sampling
+        axis = [("start_s", "f8"), ("interval_s", "f8")]
+        return np.dtype([("place", "f8", (2, 2)), *axis, ("samples", "f4", (sampling.count,))])
+
+    def measure(self, batch: Gather, context: Context) -> np.ndarray:
+        records = np.zeros(batch.n_traces, self.measured(batch.layout))
+        records["place"] = _places(batch.headers)
+        records["start_s"], records["interval_s"] = batch.sampling.start_s, batch.sampling.interval_s
+        records["samples"] = live_traces(batch)
+        return records
+
+    def solve(self, records: np.ndarray, context: Context) -> Tables:
+        """Spectra of all live traces at offsets on the grid, by class of offset, then midpoint."""
+        records = records[np.asarray(records["samples"].any(axis=1))]
+        line = _direction(records["place"])
+        place = records["place"] @ line
+        midpoint, offset = place.mean(axis=1), np.abs(place[:, 1] - place[:, 0])
+        kind = np.rint(offset / self.spacing_m).astype(np.int64)
+        times = records["start_s"][:1] + records["interval_s"][:1] * np.arange(records["samples"].shape[1])
+        axis = Axis(times, self.max_hz) if len(records) else None
+        rows, kinds, spectra = [], [], []
+        for number in range(int(kind.max(initial=-1)) + 1):
+            context.check()
+            chosen = np.flatnonzero(kind == max(number, int(kind.min())))  # nearer than the nearest: the nearest
+            chosen = chosen[np.argsort(midpoint[chosen], kind="stable")]
+            rows.append(chosen)
+            kinds.append(np.full(len(chosen), number))
+            for row in chosen:
+                moved = self._moved(times, records["samples"][row], offset[row], number * self.spacing_m)
+                spectra.append(axis.spectrum(moved) if axis else None)
+        held = np.concatenate([np.zeros(0, np.int64), *rows])
+        level = np.sqrt(np.mean(np.square(records["samples"], dtype=np.float64).sum(axis=1))) if len(records) else 1.0
+        return {
+            "traces": {
+                "midpoint_m": midpoint[held],
+                "spectrum": np.array(spectra, np.complex64).reshape(len(held), -1) / np.float32(np.sqrt(level)),
+            },
+            "classes": {"first": np.searchsorted(np.concatenate([np.zeros(0), *kinds]), np.arange(len(kinds) + 1))},
+            "line": {"direction": line},
+        }
+
+    def _moved(self, times: np.ndarray, samples: np.ndarray, offset: float, wanted: float) -> np.ndarray:
+        """A trace as if it were of another offset: every sample at the time its reflection has there."""
+        if abs(offset - wanted) <= ON_GRID * self.spacing_m:
+            return samples
+        square = np.square(np.maximum(times, 0)) + (offset**2 - wanted**2) / self.velocity_m_per_s**2
+        at = np.sqrt(np.maximum(square, 0))
+        out = make_interp_spline(times, samples.astype(np.float64), k=3)(np.clip(at, times[0], times[-1]))
+        return np.where((square < 0) | (at > times[-1]), 0.0, out)
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        first, end = batch.live_window
+        axis = Axis(batch.sampling.times(), self.max_hz)
+        place = _places(batch.headers) @ context.solution["line"]["direction"]
+        out = context.empty(batch.traces.shape)
+        out[...] = 0
+        for row in np.flatnonzero(end > first):
+            context.check()
+            out[row] = axis.trace(self._multiples(float(place[row, 0]), float(place[row, 1]), context))
+        mute_outside(out, first, end)
+        return batch.with_traces(out)
+
+    def _multiples(self, source: float, receiver: float, context: Context) -> np.ndarray:
+        """Spectrum of the multiples from one place to another, but for what depends on frequency alone."""
+        midpoints, spectra = (context.solution["traces"][name] for name in ("midpoint_m", "spectrum"))
+        starts = context.solution["classes"]["first"]
+        sign = 1.0 if receiver >= source else -1.0
+        reach = int(np.floor(self.aperture_m / self.spacing_m))
+        count = round(abs(receiver - source) / self.spacing_m)
+        point = source + sign * self.spacing_m * np.arange(-reach, count + reach + 1)
+        weight = np.ones(len(point))
+        ramp = np.sin(np.pi / 2 * (np.arange(reach // 4) + 0.5) / max(reach // 4, 1)) ** 2
+        weight[: len(ramp)], weight[len(weight) - len(ramp) :] = ramp, ramp[::-1]
+        total = np.zeros(spectra.shape[1], np.complex128)
+        for at, share in zip(point, weight, strict=True):
+            legs = [_nearest(midpoints, starts, a, b, self.spacing_m) for a, b in ((source, at), (at, receiver))]
+            if min(legs) >= 0:
+                total += share * spectra[legs[0]] * spectra[legs[1]]
+        return -self.spacing_m * total
+
+
+class Axis:
+    """Times of samples and the spectra of traces on them, times counted from the source."""
+
+    def __init__(self, times: np.ndarray, max_hz: float) -> None:
+        self.count, interval_s = len(times), float(times[1] - times[0])
+        self.length = fft.next_fast_len(2 * self.count, real=True)
+        hz = fft.rfftfreq(self.length, interval_s)
+        self.used = int(np.searchsorted(hz, max_hz, side="right"))
+        self.start = np.exp(-2j * np.pi * hz[: self.used] * times[0])
+        taper = np.clip((max_hz - hz[: self.used]) / (0.1 * max_hz), 0, 1)
+        self.half_derivative = np.sqrt(2j * np.pi * hz[: self.used]) * np.sin(np.pi / 2 * taper) ** 2
+
+    def spectrum(self, samples: np.ndarray) -> np.ndarray:
+        return np.asarray(fft.rfft(samples, self.length, workers=1)[: self.used] * self.start)
+
+    def trace(self, product: np.ndarray) -> np.ndarray:
+        """Samples of the product of two spectra."""
+        whole = np.zeros(self.length // 2 + 1, np.complex128)
+        whole[: self.used] = product * self.half_derivative / self.start
+        return np.asarray(fft.irfft(whole, self.length, workers=1)[: self.count])
+
+
+def _nearest(midpoints: np.ndarray, starts: np.ndarray, a: float, b: float, spacing_m: float) -> int:
+    """Row of the trace whose offset is that between two places, and whose midpoint is nearest; -1 for none."""
+    kind = round(abs(b - a) / spacing_m)
+    if kind >= len(starts) - 1 or starts[kind] == starts[kind + 1]:
+        return -1
+    low, high = int(starts[kind]), int(starts[kind + 1])
+    after = low + int(np.searchsorted(midpoints[low:high], 0.5 * (a + b)))
+    before, after = max(after - 1, low), min(after, high - 1)
+    return before if abs(midpoints[before] - 0.5 * (a + b)) <= abs(midpoints[after] - 0.5 * (a + b)) else after
+
+
+def _places(headers: Headers) -> np.ndarray:
+    """Coordinates of source and receiver, metres: ``(n_traces, 2, 2)``; y is 0 where the words are not there."""
+    zeros = np.zeros(headers.count)
+    found = [
+        [headers[word].astype(np.float64) if word in headers else zeros for word in (f"{end}_x", f"{end}_y")]
+        for end in ("source", "receiver")
+    ]
+    return np.moveaxis(np.array(found), -1, 0)
+
+
+def _direction(place: np.ndarray) -> np.ndarray:
+    """Unit vector along the line of all sources and receivers, pointing to greater x."""
+    at = place.reshape(-1, 2)
+    if len(at) < 2:
+        return np.array([1.0, 0.0])
+    vector = np.linalg.svd(at - at.mean(axis=0), full_matrices=False)[2][0]
+    return np.asarray(vector * (1.0 if vector[0] > 0 or (vector[0] == 0 and vector[1] > 0) else -1.0))
