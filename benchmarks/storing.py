@@ -154,23 +154,27 @@ def _sweep(survey: Any) -> None:
 
 
 def sort(space: Workspace) -> Iterator[Row]:
-    """Shots to common midpoints, by the command a user types; the survey is not in memory when it begins."""
+    """Shots to common midpoints, near each other in the store, and to channels, which are all over it; by the command a
+    user types. The survey is not in memory when it begins."""
     path = space.survey(space.size(500_000), 1000)
-    out, target, flow = space.folder / "sorted.seis", space.folder / "copy.seis", space.folder / "sort.toml"
-    flow.write_text(
-        f'[source]\nsurvey = "{path}"\ngather = ["cdp"]\nsort = ["offset"]\n\n[sink]\nsurvey = "{out}"\n', "utf-8"
-    )
-    works = {
-        "sort": Work(lambda: run_program("run", flow, "--workers", "2"), lambda: _cold(space, path, out)),
-        "cp": Work(lambda: _copy_folder(path, target), lambda: _cold(space, path, target)),
-    }
-    seconds = interleave(works, space.rounds)
-    traces = (space.size(500_000), "traces")
-    yield against(
-        "sort of a survey to CDP, 2 workers", seconds["sort"], "cp -r", seconds["cp"], goal=at_most(1 / 0.4),
-        amount=traces,
-    )  # fmt: skip
-    for name in (out.name, target.name):
+    target, traces = space.folder / "copy.seis", (space.size(500_000), "traces")
+    outs = {keys: space.folder / f"by-{keys[0]}.seis" for keys in (("cdp", "offset"), ("channel", "field_record"))}
+    works = {"cp": Work(lambda: _copy_folder(path, target), lambda: _cold(space, path, target))}
+    for keys, out in outs.items():
+        flow = space.folder / f"{out.stem}.toml"
+        flow.write_text(
+            f'[source]\nsurvey = "{path}"\ngather = ["{keys[0]}"]\nsort = ["{keys[1]}"]\n\n[sink]\nsurvey = "{out}"\n',
+            "utf-8",
+        )
+        run = partial(run_program, "run", flow, "--workers", "2")
+        works[keys[0]] = Work(run, partial(_cold, space, path, out))
+    seconds = interleave(works, space.rounds, warm_up=False)
+    for keys, title in zip(outs, ("to CDP", "to channels, by blocks"), strict=True):
+        yield against(
+            f"sort of a survey {title}, 2 workers", seconds[keys[0]], "cp -r", seconds["cp"], goal=at_most(1 / 0.4),
+            amount=traces,
+        )  # fmt: skip
+    for name in (target.name, *(out.name for out in outs.values())):
         space.fresh(name)
 
 

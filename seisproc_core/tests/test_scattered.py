@@ -40,6 +40,18 @@ def test_gathers_of_a_line_are_near_each_other() -> None:
     assert scattered.times_read(order, 4000, 4000) < scattered.TIMES_READ
 
 
+def test_what_fits_into_memory_must_be_far_more_scattered() -> None:
+    shot, channel = np.divmod(np.arange(100_000), 50)
+    channels = np.lexsort((shot, channel))  # of 64 neighbouring traces two at most have one channel
+    assert scattered.too_scattered(channels, 4000, 4000)
+    assert not scattered.too_scattered(channels[:50_000], 4000, 4000)  # 200 MB
+    shot, channel = np.divmod(np.arange(100_000), 10)
+    tenths = np.lexsort((shot, channel))
+    assert scattered.TIMES_READ < scattered.times_read(tenths, 4000, 4000) < scattered.TIMES_READ_CACHED
+    assert not scattered.too_scattered(tenths, 4000, 4000)
+    assert scattered.too_scattered(tenths, scattered.WORTHWHILE_BYTES // 100_000 + 1, 4000)
+
+
 def test_the_planner_puts_a_stage_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("seisproc_zarr")
     count = 6000

@@ -12,6 +12,8 @@ import numpy as np
 READ_BYTES, READ_ROWS = 512 << 10, 64  # what storage reads at once, nominally
 TIMES_READ = 4  # from where on a pass of reading and writing costs less
 WORTHWHILE_BYTES = 4 << 30  # what is smaller, the system keeps in memory
+TIMES_READ_CACHED = 20  # from where on the pass costs less even then: every byte that is read is held to a checksum
+SMALL_BYTES = 256 << 20  # less is done in a moment either way
 SHARDS_PER_BLOCK = 4
 
 
@@ -34,9 +36,11 @@ def times_read(order: np.ndarray, row_bytes: int, segment_rows: int) -> float:
 
 def too_scattered(order: np.ndarray | None, row_bytes: int, segment_rows: int) -> bool:
     """Whether rows in this order are better sorted by blocks first. Depends on the data alone, not on the machine."""
-    if order is None or len(order) * row_bytes < WORTHWHILE_BYTES:
+    size = 0 if order is None else len(order) * row_bytes
+    if order is None or size < min(SMALL_BYTES, WORTHWHILE_BYTES):
         return False
-    return times_read(order, row_bytes, segment_rows) > TIMES_READ
+    most = TIMES_READ if size >= WORTHWHILE_BYTES else TIMES_READ_CACHED
+    return times_read(order, row_bytes, segment_rows) > most
 
 
 def by_blocks(order: np.ndarray, block_rows: int) -> tuple[np.ndarray, np.ndarray]:
