@@ -169,7 +169,7 @@ def sort(space: Workspace) -> Iterator[Row]:
         run = partial(run_program, "run", flow, "--workers", "2")
         works[keys[0]] = Work(run, partial(_cold, space, path, out))
     seconds = interleave(works, space.rounds, warm_up=False)
-    for keys, title in zip(outs, ("to CDP", "to channels, by blocks"), strict=True):
+    for keys, title in zip(outs, ("to CDP", "to channels"), strict=True):
         yield against(
             f"sort of a survey {title}, 2 workers", seconds[keys[0]], "cp -r", seconds["cp"], goal=at_most(1 / 0.4),
             amount=traces,
