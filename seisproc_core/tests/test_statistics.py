@@ -70,6 +70,15 @@ def test_words_by_any_name(survey: MemorySurvey) -> None:
         survey_statistics(survey, ["crossline"])
 
 
+def test_traces_that_are_live_throughout() -> None:
+    traces = np.random.default_rng(5).standard_normal((30, 20)).astype(np.float32) * 1e30
+    samples = survey_statistics(MemorySurvey(make_gather(traces)))["samples"]
+    values = traces.astype(np.float64)
+    assert (samples["min"], samples["max"], samples["live_samples"]) == (values.min(), values.max(), 600)
+    assert samples["rms"] == pytest.approx(np.sqrt(np.mean(values**2)))
+    assert samples["strongest_trace"]["trace"] == int(np.argmax(np.square(values).sum(axis=1))) + 1
+
+
 def test_a_survey_that_is_dead() -> None:
     survey = MemorySurvey(make_gather(np.zeros((3, 10)), dead=np.ones(3, np.uint8)))
     samples = survey_statistics(survey)["samples"]

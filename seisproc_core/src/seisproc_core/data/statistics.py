@@ -56,24 +56,29 @@ class SampleStatistics:
             why = DEAD_REASONS.get(int(code), f"reason {code}")
             self.dead[why] = self.dead.get(why, 0) + int(count)
         first, end = block.live_window
-        at = np.arange(block.n_samples)
-        live = (at >= first[:, None]) & (at < end[:, None]) & (reasons == 0)[:, None]
-        finite = np.isfinite(block.traces)
-        self.not_finite += int(np.count_nonzero(live & ~finite))
-        self._measure(block.traces, live & finite, reasons == 0)
+        alive = reasons == 0
+        counted = None  # all of it, as usual
+        if (first > 0).any() or (end < block.n_samples).any() or not alive.all() or not _all_finite(block.traces):
+            at = np.arange(block.n_samples)
+            live = (at >= first[:, None]) & (at < end[:, None]) & alive[:, None]
+            counted = live & np.isfinite(block.traces)
+            self.not_finite += int(np.count_nonzero(live & ~counted))
+        self._measure(block.traces, counted, alive)
         self.traces += block.n_traces
 
-    def _measure(self, traces: np.ndarray, counted: np.ndarray, alive: np.ndarray) -> None:
-        counts = counted.sum(axis=1)
+    def _measure(self, traces: np.ndarray, counted: np.ndarray | None, alive: np.ndarray) -> None:
+        """Add the samples that are counted; all where that is None."""
+        counts = np.full(len(traces), traces.shape[1]) if counted is None else counted.sum(axis=1)
         if not counts.any():
             self.silent += int(np.count_nonzero(alive))
             return
-        self.low = min(self.low, float(np.min(traces, where=counted, initial=np.inf)))
-        self.high = max(self.high, float(np.max(traces, where=counted, initial=-np.inf)))
-        values = np.where(counted, traces, 0).astype(np.float64)
-        squares = np.einsum("ij,ij->i", values, values)
+        where = True if counted is None else counted
+        self.low = min(self.low, float(np.min(traces, where=where, initial=np.inf)))
+        self.high = max(self.high, float(np.max(traces, where=where, initial=-np.inf)))
+        values = traces if counted is None else np.where(counted, traces, 0)
+        squares = np.einsum("ij,ij->i", values, values, dtype=np.float64)
         self.samples += int(counts.sum())
-        self.total += float(values.sum())
+        self.total += float(values.sum(dtype=np.float64))
         self.squares += float(squares.sum())
         self.silent += int(np.count_nonzero(alive & (squares == 0)))
         sounding = np.flatnonzero(squares > 0)
@@ -100,6 +105,12 @@ class SampleStatistics:
             "weakest_trace": _trace(self.weakest),
             "strongest_trace": _trace(self.strongest),
         }
+
+
+def _all_finite(traces: np.ndarray) -> bool:
+    """Whether no sample is NaN or infinite; a sum in float64 of float32 numbers cannot become so by itself."""
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(traces.sum(dtype=np.float64)))
 
 
 def _trace(found: tuple[float, int]) -> dict[str, Any] | None:
