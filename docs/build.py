@@ -75,7 +75,7 @@ def processor_page(entry: Described, facts: Mapping[str, Any] | None) -> Iterato
         yield "## Before and after"
         yield f"![{entry.id}: input, output]({entry.id}.png)"
         given = " ".join(f"{key} = {value}" for key, value in facts["example"].items())
-        yield f"A modelled gather{f', with `{given}`' if given else ''}. Every panel has a scale of its own."
+        yield f"A modelled gather{f', with `{given}`' if given else ''}. What was removed is on the scale of the input."
     if schema["properties"]:
         yield "## Parameters"
         head = ("parameter", "type", "default", "unit", "range", "what it is")

@@ -21,6 +21,11 @@ COMPARED = (
     Shape(gathers=(11, 1), samples=233, interval_ms=2.0, spoiled=True, seed=8),
     Shape(gathers=(13,), seed=4),
 )
+FEW = 3  # traces that are drawn as lines
+# Scalar product of output and difference, over the energy of the input: 0 where a part was taken away.
+APART = (-0.05, 0.25)
+UNITS = {"time": (1000.0, "time (ms)"), "depth": (1.0, "depth (m)"), "frequency": (1.0, "frequency (Hz)")}
+ACROSS = {"velocity_m_per_s": "velocity (m/s)", "partial_class": "class", "offset": "offset (m)"}
 
 
 def measure(entry: Described, known: Registry, folder: Path) -> dict[str, Any]:
@@ -34,7 +39,7 @@ def measure(entry: Described, known: Registry, folder: Path) -> dict[str, Any]:
     """
     made = subject(known.load("processors", entry.id), known)
     example = made.examples[0]
-    before = batch(SHOWN, made.cls.claims.words)
+    before = batch(SHOWN, made.cls.claims)
     if made.cls.scope == "trace" and not made.cls.headers_only:
         _make_uneven(before)
     facts: dict[str, Any] = {"example": example, "us_per_trace": {}, "backends": {}}
@@ -52,7 +57,7 @@ def measure(entry: Described, known: Registry, folder: Path) -> dict[str, Any]:
     facts["backends"] = {form: _difference(made, form) for form in made.backends}
     if np.array_equal(before.traces, after.traces):
         return {**facts, "no_picture": "it changes header words, no samples"}
-    _draw(folder / f"{entry.id}.png", before, after, "" if made.cls.headers_only else "difference")
+    _draw(folder / f"{entry.id}.png", before, after, made.cls.claims.axis)
     return facts
 
 
@@ -74,7 +79,7 @@ def _more_than_a_gather(entry: Described) -> str:
 def _cost(made: Subject, example: dict[str, Any], backend: str) -> float:
     """CPU microseconds per trace of 501 samples, of the best of up to three calls."""
     slow = backend == REFERENCE and made.cls.claims.slow_reference
-    given = batch(attrs.evolve(TIMED, gathers=(24,)) if slow else TIMED, made.cls.claims.words)
+    given = batch(attrs.evolve(TIMED, gathers=(24,)) if slow else TIMED, made.cls.claims)
     step, context = made.make(example, given), made.context(backend)
     best = np.inf
     for _ in range(3):
@@ -90,7 +95,7 @@ def _difference(made: Subject, backend: str) -> float:
     worst = 0.0
     for example in made.examples:
         for shape in COMPARED:
-            given = batch(shape, made.cls.claims.words)
+            given = batch(shape, made.cls.claims)
             try:
                 found, expected = made.run(example, given, backend), made.run(example, given, REFERENCE)
             except Refused:
@@ -99,22 +104,66 @@ def _difference(made: Subject, backend: str) -> float:
     return worst
 
 
-def _draw(path: Path, before: Gather, after: Gather, difference: str) -> None:
-    """Input and output side by side, and their difference where that makes sense."""
+def _draw(path: Path, before: Gather, after: Gather, axis: str) -> None:
+    """Input and output side by side, and what the output lacks, where the step takes something away."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    same = before.traces.shape == after.traces.shape and before.sampling == after.sampling
-    panels = [("before", before.traces, before), ("after", after.traces, after)]
-    if same and difference:
-        panels.append(("difference", after.traces - before.traces, before))
+    removed = _removed(before, after)
+    panels = [("before", before, before, ""), ("after", after, after, axis)]
+    if removed is not None:
+        panels.append(("removed", removed, before, ""))
     figure = Figure(figsize=(3.2 * len(panels), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (title, traces, gather) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
-        clip = max(float(np.quantile(np.abs(traces), 0.98)) if traces.size else 1.0, 1e-12)
-        times = 1000 * gather.sampling.times()
-        extent = (-0.5, max(len(traces), 1) - 0.5, times[-1], times[0])
-        shown = traces.T if traces.size else np.zeros((1, 1))
-        axes.imshow(shown, aspect="auto", cmap="RdGy", vmin=-clip, vmax=clip, extent=extent, interpolation="nearest")
-        axes.set(title=title, xlabel="trace", ylabel="time (ms)")
+    for axes, (title, gather, scaled, label) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        unit, name = UNITS[gather.sampling.domain]
+        times = unit * gather.sampling.times()
+        across, word = _across(gather)
+        if gather.n_traces <= FEW:
+            _lines(axes, gather.traces, times)
+        else:
+            _image(axes, gather.traces, scaled.traces, (across[0], across[-1], times[-1], times[0]))
+        axes.set(title=title, xlabel=word, ylabel=label or name)
+        if gather.sampling.domain == "frequency":
+            axes.invert_yaxis()
     figure.savefig(path, dpi=80)
+
+
+def _image(axes: Any, traces: np.ndarray, scaled: np.ndarray, extent: tuple[float, float, float, float]) -> None:
+    """Traces as an image on the scale of `scaled`: red and grey for either sign, dark to bright where there is one."""
+    one_sign = bool((scaled >= 0).all())
+    clip = max(float(np.quantile(np.abs(scaled), 0.99 if one_sign else 0.98)), 1e-12)
+    half = (extent[1] - extent[0]) / (2 * max(len(traces) - 1, 1))
+    axes.imshow(
+        traces.T, aspect="auto", interpolation="nearest", extent=(extent[0] - half, extent[1] + half, *extent[2:]),
+        cmap="viridis" if one_sign else "RdGy", vmin=0 if one_sign else -clip, vmax=clip,
+    )  # fmt: skip
+
+
+def _lines(axes: Any, traces: np.ndarray, times: np.ndarray) -> None:
+    """A single trace with its values; a few traces side by side."""
+    peak = max(float(np.abs(traces).max(initial=0)), 1e-12)
+    for number, trace in enumerate(traces):
+        axes.plot(trace if len(traces) == 1 else number + 1 + 0.45 * trace / peak, times, color="black", linewidth=0.8)
+    axes.set_ylim(times[-1], times[0])
+    if len(traces) > 1:
+        axes.set_xticks(range(1, len(traces) + 1))
+
+
+def _across(gather: Gather) -> tuple[np.ndarray, str]:
+    """Position of each trace in a picture, and what it is."""
+    if gather.n_traces == 1:
+        return np.zeros(1), "value"
+    for word, label in ACROSS.items():
+        if word in gather.headers and (np.diff(gather.headers[word]) > 0).all():
+            return np.asarray(gather.headers[word], np.float64), label
+    return np.arange(gather.n_traces), "trace"
+
+
+def _removed(before: Gather, after: Gather) -> Gather | None:
+    """What a step took away; None where it moved or scaled what there was, so that no difference says anything."""
+    if before.traces.shape != after.traces.shape or before.sampling != after.sampling:
+        return None
+    taken = before.traces - after.traces
+    together = float(np.vdot(after.traces, taken)) / max(float(np.vdot(before.traces, before.traces)), 1e-30)
+    return before.with_traces(taken) if taken.any() and APART[0] < together < APART[1] else None

@@ -34,6 +34,62 @@ SIGNATURE = {
     "time_ms": [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20],
     "amplitude": [0.4, 1, 0.8, 0.1, -0.5, -0.6, -0.3, 0, 0.15, 0.1, 0],
 }
+RICKER = {  # 18 Hz
+    "time_ms": [
+        -48,
+        -44,
+        -40,
+        -36,
+        -32,
+        -28,
+        -24,
+        -20,
+        -16,
+        -12,
+        -8,
+        -4,
+        0,
+        4,
+        8,
+        12,
+        16,
+        20,
+        24,
+        28,
+        32,
+        36,
+        40,
+        44,
+        48,
+    ],
+    "amplitude": [
+        -0.01,
+        -0.02,
+        -0.06,
+        -0.12,
+        -0.21,
+        -0.33,
+        -0.43,
+        -0.43,
+        -0.28,
+        0.05,
+        0.48,
+        0.85,
+        1,
+        0.85,
+        0.48,
+        0.05,
+        -0.28,
+        -0.43,
+        -0.43,
+        -0.33,
+        -0.21,
+        -0.12,
+        -0.06,
+        -0.02,
+        -0.01,
+    ],
+}
 VELOCITY = {"time_ms": [0, 300, 700], "rms_m_per_s": [1500, 1800, 2300]}
 
 AGC = Claims(
@@ -63,6 +119,7 @@ AUTOCORRELATION = Claims(
         {"length_ms": 100, "normalise": False, "symmetric": True},
     ),
     varies_with_interval="lag 0 is a sum over samples",
+    axis="lag (ms)",
 )
 BANDPASS = Claims(examples=({"low_hz": 10, "high_hz": 40}, {"low_hz": 12}, {"high_hz": 30, "order": 2}), linear=True)
 TRAPEZOID = Claims(
@@ -72,6 +129,7 @@ TRAPEZOID = Claims(
 NOTCH = Claims(examples=({"frequencies_hz": [25]}, {"frequencies_hz": [20, 50], "width_hz": 2}), linear=True)
 COMBINE = Claims(
     examples=({}, {"method": "sum", "weight": "receiver_static", "expect": 12}),
+    events="flat",
     linear=True,
     inert={"expect": "adds a note about incomplete gathers to the plan"},
 )
@@ -156,7 +214,13 @@ SHAPE = Claims(
 )
 MATCH = Claims(
     examples=(
-        {"desired": WAVELET, "time_ms": 300, "design_start_ms": 200, "design_end_ms": 420},
+        {
+            "desired": RICKER,
+            "time_ms": 280,
+            "design_start_ms": 210,
+            "design_end_ms": 350,
+            "prewhitening_percent": 5,
+        },
         {
             "desired": WAVELET,
             "time_ms": 300,
@@ -168,6 +232,7 @@ MATCH = Claims(
             "prewhitening_percent": 2,
         },
     ),
+    events="flat",
     varies_with_interval="the design covers the whole band up to Nyquist, and a wider one holds more noise",
 )
 DESIGNATURE = Claims(

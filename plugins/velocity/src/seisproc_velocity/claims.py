@@ -27,24 +27,28 @@ PARTIAL_STACK = Claims(
         {"edges": [0, 150, 300]},
         {"edges": [-50, 0, 200], "signed": True, "method": "median"},
         {"edges": [0, 5, 20], "word": "channel", "normalise_power": 0.5, "weight": "receiver_static"},
-    )
+    ),
+    events="flat",
 )
 VELOCITY_PICK = Claims(
     examples=({}, {"least": 0.1, "separation_ms": 60, "change_ms": 30}, {"guide": VELOCITY, "guide_percent": 30}),
+    events="spectrum",
     words={"velocity_m_per_s": (1500, 100)},
     drops=("velocity_m_per_s",),
 )
-STACK = Claims(examples=({}, {"method": "median"}, {"normalise_power": 0.5, "weight": "receiver_static"}))
+STACK = Claims(
+    examples=({}, {"method": "median"}, {"normalise_power": 0.5, "weight": "receiver_static"}), events="flat"
+)
 SEMBLANCE = Claims(
     examples=(
-        {"first_m_per_s": 1500, "last_m_per_s": 2500, "step_m_per_s": 250},
+        {"first_m_per_s": 1400, "last_m_per_s": 2600, "step_m_per_s": 100},
         {"first_m_per_s": 1500, "last_m_per_s": 2500, "step_m_per_s": 500, "every": 2, "measure": "ab"},
         {"first_m_per_s": 1500, "last_m_per_s": 2500, "step_m_per_s": 500, "measure": "stack_power", "mode": "su"},
     )
 )
 VELOCITY_STACKS = Claims(
     examples=(
-        {"first_m_per_s": 1500, "last_m_per_s": 2500, "step_m_per_s": 250},
+        {"first_m_per_s": 1400, "last_m_per_s": 2600, "step_m_per_s": 100},
         {"first_m_per_s": 1500, "last_m_per_s": 2500, "step_m_per_s": 500, "max_stretch_percent": 100, "taper_ms": 0},
     )
 )

@@ -17,6 +17,11 @@ class Claims:
     examples
         Steps that make sense, as a flow would write their parameters: the first stands in the documentation with its
         picture; together they should reach every branch, because tests and the matrix of backends run them all.
+    events
+        What made-up gathers hold: reflections as they are recorded; ``flat`` ones, as after moveout correction; flat
+        ones with ``multiples`` that are not; or, trace by trace, a ``spectrum`` over trial velocities.
+    axis
+        What the samples of the output count, where the sampling does not say: the label of an axis.
     words
         Header words that the examples need beyond the usual ones: name, and value of a gather's first trace and step
         from trace to trace.
@@ -49,6 +54,8 @@ class Claims:
     """
 
     examples: tuple[Mapping[str, Any], ...] = ({},)
+    events: Literal["hyperbolic", "flat", "multiples", "spectrum"] = "hyperbolic"
+    axis: str = ""
     words: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     measured: tuple[str, ...] = ()
     drops: tuple[str, ...] = ()

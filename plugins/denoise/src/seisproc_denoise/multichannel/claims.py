@@ -45,11 +45,14 @@ FX_DECON = Claims(
     varies_with_interval=("", "the band ends at whole components of a window", "lengths of transforms are in samples"),
 )
 FX_INTERPOLATE = Claims(
-    examples=({"filter_traces": 2, "window_traces": 10},),
+    examples=({"window_traces": 12}, {"filter_traces": 2, "window_traces": 10}),
     varies_with_start="design windows are laid out from the first sample on",
 )
 FX_FILL = Claims(
-    examples=({"filter_traces": 2, "window_traces": 10},),
+    examples=(
+        {"filter_traces": 2, "window_traces": 10, "position": "receiver_station"},
+        {"filter_traces": 2, "window_traces": 10, "revive": False},
+    ),
     varies_with_start="design windows are laid out from the first sample on",
 )
 LINEAR_MOVEOUT = Claims(
@@ -61,7 +64,7 @@ LINEAR_MOVEOUT = Claims(
 )
 RADON_DEMULTIPLE = Claims(
     examples=(
-        {"cut_ms": 40, "reference_offset_m": 350, "max_ms": 200},
+        {"cut_ms": 15, "taper_ms": 10, "reference_offset_m": 350, "max_ms": 200, "high_hz": 60},
         {
             "cut_ms": 40,
             "reference_offset_m": 350,
@@ -76,10 +79,13 @@ RADON_DEMULTIPLE = Claims(
             "reference_offset_m": 350,
             "min_ms": -50,
             "max_ms": 150,
+            "curves": 24,
+            "high_hz": 60,
             "sparse_iterations": 2,
             "output": "multiples",
         },
     ),
+    events="multiples",
     varies_with_start=RINGING,
 )
 TAU_P_FILTER = Claims(
@@ -112,5 +118,7 @@ SLANT_MEDIAN = Claims(
             "least_semblance": 0.3,
         },
         {"half_traces": 2, "position": "receiver_x", "spacing_m": 25},
-    )
+    ),
+    slow_reference=True,
 )
+ADAPTIVE_SUBTRACT = Claims(beyond_suite="it reads a second survey")

@@ -69,7 +69,7 @@ class _Interpolation(Processor):
         first, end = gather.live_window
         length = min(gather.n_samples, round(self.window_ms / 1000 / gather.sampling.interval_s))
         down = windows(gather.n_samples, length, length // 4)
-        padded = fft.next_fast_len(length + min(64, length // 4), real=True)
+        padded = fft.next_fast_len(length + length // 4, real=True)
         pieces = cut(live_traces(gather), down)
         # Twice the padding gives the components half-way between those of the output too.
         finer = fft.rfft(pieces, 2 * padded, axis=2, workers=1)
@@ -183,7 +183,7 @@ def _linear(spectra: np.ndarray, known: np.ndarray) -> np.ndarray:
     return between
 
 
-@processor("fx_interpolate", scope="gather", claims=claims.FX_INTERPOLATE)
+@processor("fx_interpolate", scope="gather", version=2, claims=claims.FX_INTERPOLATE)
 class FxInterpolate(_Interpolation):
     """Halve the trace spacing: a new trace in the middle of every two, also where dips are aliased.
 
@@ -215,7 +215,7 @@ class FxInterpolate(_Interpolation):
         return finer, 2
 
 
-@processor("fx_fill", scope="gather", claims=claims.FX_FILL)
+@processor("fx_fill", scope="gather", version=2, claims=claims.FX_FILL)
 class FxFill(_Interpolation):
     """Put traces where positions of a regular line have none, and restore dead ones.
 

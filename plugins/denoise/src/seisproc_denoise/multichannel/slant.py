@@ -14,18 +14,20 @@ from seisproc_core.processing.processor import Processor, processor
 from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.windows import line_of, line_problem
 
+TIE = 1e-9  # semblances nearer than this are equal: rounding must not choose the slope
 
-@processor("slant_median", scope="gather", kernels=("slant_stack",), claims=claims.SLANT_MEDIAN)
+
+@processor("slant_median", scope="gather", version=2, kernels=("slant_stack",), claims=claims.SLANT_MEDIAN)
 class SlantMedian(Processor):
     """Median (or mean) along the best local slope, kept or removed.
 
     For every sample, the samples of the traces up to `half_traces` positions away are read along straight lines of
-    trial slopes (linear interpolation). The slope of the highest semblance over `window_ms` wins, and the median along
-    it estimates the coherent event. ``keep`` gives the estimate: random noise and spikes are gone. ``remove`` gives the
-    input without it: coherent noise of those slopes is gone. One slope only (`min_ms_per_m` = `max_ms_per_m`) is the
-    plain median filter along a dip, slope 0 that of flattened events. Where the semblance is below `least_semblance`
-    nothing coherent counts: ``keep`` gives 0, ``remove`` the input. Only live samples count; dead traces and gaps in
-    `position` are left out.
+    trial slopes (linear interpolation). The slope of the highest semblance over `window_ms` (within the live window)
+    wins, and the median along it estimates the coherent event. ``keep`` gives the estimate: random noise and spikes are
+    gone. ``remove`` gives the input without it: coherent noise of those slopes is gone. One slope only (`min_ms_per_m`
+    = `max_ms_per_m`) is the plain median filter along a dip, slope 0 that of flattened events. Where the semblance is
+    below `least_semblance` nothing coherent counts: ``keep`` gives 0, ``remove`` the input. Only live samples count;
+    dead traces and gaps in `position` are left out.
 
     Not with curved events over the width of the stack, nor where amplitudes change from trace to trace: the median
     flattens both. Linear interpolation dampens the estimate near Nyquist.
@@ -120,8 +122,9 @@ def slant_stack(
         near = np.flatnonzero((np.abs(index - index[row]) <= half_traces) & (end > first))
         best, choice = np.full(n_samples, -1.0), np.full(n_samples, -1)
         for k, slope in enumerate(slopes):
-            semblance = _semblance(*_along(traces, first, end, near, slope * (index[near] - index[row])), half_window)
-            better = (semblance > best) & (semblance >= least_semblance)
+            values, live = _along(traces, first, end, near, slope * (index[near] - index[row]))
+            semblance = _semblance(values, live, half_window, first[row], end[row])
+            better = (semblance > best + TIE) & (semblance >= least_semblance)
             best[better], choice[better] = semblance[better], k
         for k in np.unique(choice[choice >= 0]):
             at = choice == k
@@ -144,12 +147,12 @@ def _along(
     return np.where(live, a * (1 - part) + b * part, 0.0), live
 
 
-def _semblance(values: np.ndarray, live: np.ndarray, half: int) -> np.ndarray:
-    """Semblance of traces ``(n_traces, n_samples)`` over windows of ``2 half + 1`` samples."""
+def _semblance(values: np.ndarray, live: np.ndarray, half: int, first: int, end: int) -> np.ndarray:
+    """Semblance of traces ``(n_traces, n_samples)`` over windows of ``2 half + 1`` samples, within ``[first, end)``."""
     coherent = np.square(values.sum(axis=0))
     power = live.sum(axis=0) * np.square(values).sum(axis=0)
     sample = np.arange(values.shape[1])
-    low, high = np.maximum(sample - half, 0), np.minimum(sample + half + 1, len(sample))
+    low, high = (np.clip(edge, first, end) for edge in (sample - half, sample + half + 1))
     sums = [np.concatenate(([0.0], np.cumsum(terms))) for terms in (coherent, power)]
     above, below = (total[high] - total[low] for total in sums)
     ratio = np.zeros(len(sample))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from seisproc_core.errors import Cancelled
+from seisproc_denoise.multichannel.slant import TIE
 from seisproc_numba import cancelled, jit
 
 
@@ -40,7 +41,7 @@ def _reach(shift, first, end):  # type: ignore[no-untyped-def]
 
 @jit()
 def _semblance(traces, first, end, index, row, begin, stop, slope, half, work):  # type: ignore[no-untyped-def]
-    """Semblance along one slope, into ``work[0]``."""
+    """Semblance along one slope, into ``work[0]``, over windows within the row's live window."""
     n_samples = traces.shape[1]
     work[:] = 0
     ratio, total, power, count = work[0], work[1], work[2], work[3]
@@ -61,7 +62,8 @@ def _semblance(traces, first, end, index, row, begin, stop, slope, half, work): 
         above[i + 1] = above[i] + total[i] * total[i]
         below[i + 1] = below[i] + count[i] * power[i]
     for i in range(n_samples):
-        low, high = max(i - half, 0), min(i + half + 1, n_samples)
+        low = min(max(i - half, first[row]), end[row])
+        high = min(max(i + half + 1, first[row]), end[row])
         energy = below[high] - below[low]
         ratio[i] = (above[high] - above[low]) / energy if energy > 0 else 0.0
 
@@ -114,7 +116,7 @@ def _slant_stack(  # type: ignore[no-untyped-def]
                 return False
             _semblance(traces, first, end, index, row, begin, stop, slopes[k], half_window, work)
             for i in range(n_samples):
-                if work[0, i] > best[i] and work[0, i] >= least_semblance:
+                if work[0, i] > best[i] + TIE and work[0, i] >= least_semblance:
                     best[i] = work[0, i]
                     choice[i] = k
         for i in range(n_samples):

@@ -10,10 +10,11 @@ from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import SurveyRef, param
 from seisproc_core.processing.processor import Processor, processor
+from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.windows import live_traces, windows
 
 
-@processor("adaptive_subtract", scope="gather")
+@processor("adaptive_subtract", scope="gather", claims=claims.ADAPTIVE_SUBTRACT)
 class AdaptiveSubtract(Processor):
     """Subtract a model of multiples or noise after matching it to the data, window by window.
 

@@ -17,16 +17,16 @@ from seisproc_denoise.singletrace.bands import Block
 REMEDIES = {"hard": HARD, "soft": CLIP, "scaled": MEDIAN}
 
 
-@processor("mad_denoise", scope="gather", kernels=("aperture_reject",), claims=claims.MAD_DENOISE)
+@processor("mad_denoise", scope="gather", version=2, kernels=("aperture_reject",), claims=claims.MAD_DENOISE)
 class MadDenoise(Processor):
     """Attenuate what is far stronger than its surroundings in space and time (3-D median and MAD).
 
-    In windows of `window_ms` that begin every half window, the rms amplitude a over live samples is compared with the
-    median m and the median absolute deviation d of the same window over the `aperture_traces` nearest traces in the
-    plane of two header words. Where a > L = m + `threshold` 1.4826 d, the samples are multiplied with 0 (hard), L / a
-    (soft) or m / a (scaled); between the centres of windows the factor is interpolated linearly. Polarity
-    and frequency content stay. Windows less than half live and dead traces do not count; with fewer than 3 traces
-    left nothing changes.
+    In windows of `window_ms` that begin every half window, counted from time 0, the rms amplitude a over live samples
+    is compared with the median m and the median absolute deviation d of the same window over the `aperture_traces`
+    nearest traces in the plane of two header words. Where a > L = m + `threshold` 1.4826 d, the samples are multiplied
+    with 0 (hard), L / a (soft) or m / a (scaled); between the centres of windows the factor is interpolated linearly,
+    outside the first and last it is theirs. Polarity and frequency content stay. Windows less than half live and dead
+    traces do not count; with fewer than 3 traces left nothing changes.
 
     For bursts and noisy traces in cubes, cross-spreads and offset classes (a gather holds all traces that may be
     neighbours).
@@ -63,26 +63,33 @@ class MadDenoise(Processor):
         out = context.empty(gather.traces.shape)
         x, y = (gather.headers[name].astype(np.float64) for name in self.plane)
         half, reject = self._half(gather), context.kernel("aperture_reject")
+        # Windows count from time 0, and the first is centred on the first sample or before it.
+        lead = half + round(gather.sampling.start_s / gather.sampling.interval_s) % half
         for chunk in chunks(nearest_in_plane(x, y, self.aperture_traces), context):
             block = Block.of(gather, chunk.needed, together=True)
-            size, first, end = _amplitudes(block, half)
+            size, first, end = _amplitudes(block, half, lead)
             kept = size.copy()
             near, remedy = block.only_usable(chunk.aperture), REMEDIES[self.mode]
             reject(kept, 1, first, end, near, self.threshold, True, remedy, context.flag)
             factor = np.divide(kept, size, out=np.ones_like(size), where=size > 0)
-            reworked = block.traces * _spread(factor, half, gather.n_samples)
+            inside = np.clip(np.arange(factor.shape[1]), first[:, None], np.maximum(end - 1, first)[:, None])
+            factor = np.take_along_axis(factor, inside, axis=1)
+            reworked = block.traces * _spread(factor, half, lead, gather.n_samples)
             block.finish(reworked, out, chunk.rows, chunk.mine)
         return gather.with_traces(out)
 
 
-def _amplitudes(block: Block, half: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rms over live samples of windows ``[k half, (k + 2) half)``, and which windows ``[first, end)`` are half live."""
+def _amplitudes(block: Block, half: int, lead: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rms over live samples of windows, and which windows ``[first, end)`` are half live.
+
+    Window k is ``[k half - lead, (k + 2) half - lead)``.
+    """
     count, n_samples = block.traces.shape
-    pieces = max(-(-n_samples // half), 2)
+    pieces = max(-(-(lead + n_samples) // half), 2)
     padded = np.zeros((count, pieces * half))
-    padded[:, :n_samples] = np.square(block.traces, dtype=np.float64)
+    padded[:, lead : lead + n_samples] = np.square(block.traces, dtype=np.float64)
     power = padded.reshape(count, pieces, half).sum(axis=2)
-    begin = np.arange(pieces - 1) * half
+    begin = np.arange(pieces - 1) * half - lead
     reach = np.minimum(begin + 2 * half, block.end[:, None]) - np.maximum(begin, block.first[:, None])
     live = 2 * np.maximum(reach, 0) >= np.minimum(2 * half, n_samples - begin)
     size = np.sqrt((power[:, :-1] + power[:, 1:]) / np.maximum(reach, 1)).astype(np.float32)
@@ -90,9 +97,9 @@ def _amplitudes(block: Block, half: int) -> tuple[np.ndarray, np.ndarray, np.nda
     return size, first, first + live.sum(axis=1)
 
 
-def _spread(factor: np.ndarray, half: int, n_samples: int) -> np.ndarray:
+def _spread(factor: np.ndarray, half: int, lead: int, n_samples: int) -> np.ndarray:
     """Factors of windows at every sample: linear between their centres, level before the first and after the last."""
-    position = np.clip((np.arange(n_samples) + 0.5) / half - 1, 0, factor.shape[1] - 1)
+    position = np.clip((lead + np.arange(n_samples) + 0.5) / half - 1, 0, factor.shape[1] - 1)
     low = np.minimum(position.astype(np.int64), max(factor.shape[1] - 2, 0))
     weight = (position - low).astype(np.float32)
     high = np.minimum(low + 1, factor.shape[1] - 1)

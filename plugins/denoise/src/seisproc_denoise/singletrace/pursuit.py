@@ -22,7 +22,7 @@ REACH = 3.0  # where the Gaussian in a wavelet is cut, in its standard deviation
 NOTHING = 1e-4  # a wavelet keeps at least this part of its norm beside those found before, or adds nothing
 
 
-@processor("omp_denoise", scope="trace", claims=claims.OMP_DENOISE)
+@processor("omp_denoise", scope="trace", version=2, claims=claims.OMP_DENOISE)
 class OmpDenoise(Processor):
     """Keep of each trace what a few wavelets explain: orthogonal matching pursuit.
 
@@ -31,8 +31,8 @@ class OmpDenoise(Processor):
     exp(-t^2 / 2 s^2) cos(2 pi f t) with s = `cycles` / (2 pi f). The wavelet (with its Hilbert transform, so that the
     phase is free) that correlates best with what is left is taken, the trace is projected on all taken so far, and so
     on, until no correlation exceeds `threshold` * sigma sqrt(2 ln n), or `wavelets` are taken. sigma is the noise in
-    the correlations with each frequency at the start: median / 1.1774. The output is the projection; the rest
-    is lost.
+    the correlations with each frequency at the start: median / 1.1774; n = 2 `high_hz` T, the samples that the live
+    time T needs for these frequencies, however finely it is sampled. The output is the projection; the rest is lost.
 
     For sparse reflectivity in strong noise, and short traces.
 
@@ -69,10 +69,11 @@ class OmpDenoise(Processor):
         fit = BASIS_BYTES // (16 * self.wavelets * batch.n_samples)
         for rows in blocks(batch.n_traces, context, max(1, min(ROWS, fit))):
             block = Block.of(batch, rows)
-            block.finish(self._pursue(block, dictionary_of(design, batch.n_samples), context), out, rows)
+            dictionary = dictionary_of(design, batch.n_samples)
+            block.finish(self._pursue(block, dictionary, batch.sampling.interval_s, context), out, rows)
         return batch.with_traces(out)
 
-    def _pursue(self, block: Block, dictionary: Dictionary, context: Context) -> np.ndarray:
+    def _pursue(self, block: Block, dictionary: Dictionary, interval_s: float, context: Context) -> np.ndarray:
         """The projection of each trace on its wavelets, float64."""
         count, n = block.traces.shape
         live = (np.arange(n) >= block.first[:, None]) & (np.arange(n) < block.end[:, None])
@@ -80,7 +81,8 @@ class OmpDenoise(Processor):
         basis = np.zeros((count, 2 * self.wavelets, n))
         active = np.arange(count)
         match = dictionary.correlate(block.traces)
-        limit = self.threshold * _noise(match, live) * np.sqrt(2 * np.log(np.maximum(live.sum(axis=1), 2)))[:, None]
+        independent = np.maximum(2 * self.high_hz * interval_s * live.sum(axis=1), 2)
+        limit = self.threshold * _noise(match, live) * np.sqrt(2 * np.log(independent))[:, None]
         for taken in range(self.wavelets):
             context.check()
             if taken:

@@ -18,7 +18,7 @@ from seisproc_denoise.singletrace.wavelets import Dwt, Swt, Wpt
 
 KERNELS = ("band_noise", "band_shrink")
 MOST_LEVELS = 5  # taken by default: the coarser ones hold mostly signal
-WAVELETS: dict[str, type[Dwt] | type[Swt] | type[Wpt]] = {"dwt": Dwt, "swt": Swt, "wpt": Wpt}
+DECIMATED: dict[str, type[Dwt] | type[Wpt]] = {"dwt": Dwt, "wpt": Wpt}
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +51,9 @@ class _ByWavelets(Shrinking):
 
     kind: Literal["dwt", "swt", "wpt"] = param("dwt", help="Decimated, stationary (undecimated) or packets.")
     wavelet: str = param("db4", help="Name of a discrete wavelet: db4, sym8, coif3, bior3.5 ...")
-    levels: int | None = param(None, help="Levels; by default as many as the trace holds, at most 5.", minimum=1)
+    levels: int | None = param(
+        None, help="Levels; by default as many as the trace holds from time 0 on, at most 5.", minimum=1
+    )
 
     def check(self, layout: Layout) -> None:
         if self.wavelet not in pywt.wavelist(kind="discrete"):
@@ -67,12 +69,28 @@ class _ByWavelets(Shrinking):
     def _most_levels(self, layout: Layout) -> int:
         return int(pywt.dwt_max_level(layout.n_samples, pywt.Wavelet(self.wavelet).dec_len))
 
+    def _levels(self, layout: Layout) -> int:
+        """As many as asked for; what was recorded before the source gives no further one."""
+        if self.levels:
+            return self.levels
+        after = layout.n_samples - max(_origin(layout), 0)
+        most = int(pywt.dwt_max_level(max(after, 1), pywt.Wavelet(self.wavelet).dec_len))
+        return max(1, min(MOST_LEVELS, most))
+
     def transform(self, layout: Layout) -> Transform:
-        levels = self.levels or min(MOST_LEVELS, self._most_levels(layout))
-        return WAVELETS[self.kind](self.wavelet, levels)
+        levels = self._levels(layout)
+        if self.kind == "swt":
+            return Swt(self.wavelet, levels)
+        # The dyadic grid counts from time 0, wherever the recording begins.
+        return DECIMATED[self.kind](self.wavelet, levels, -_origin(layout) % 2**levels)
 
 
-@processor("wavelet_denoise", scope="trace", kernels=KERNELS, claims=claims.WAVELET_DENOISE)
+def _origin(layout: Layout) -> int:
+    """Samples from the first one to time 0."""
+    return round(-layout.sampling.start_s / layout.sampling.interval_s)
+
+
+@processor("wavelet_denoise", scope="trace", version=2, kernels=KERNELS, claims=claims.WAVELET_DENOISE)
 class WaveletDenoise(_ByWavelets):
     """Attenuate random noise by shrinking wavelet coefficients, trace by trace.
 
@@ -82,8 +100,8 @@ class WaveletDenoise(_ByWavelets):
     with L = `threshold` * sigma^2 / s, s^2 = mean c^2 - sigma^2, level by level: little where signal is strong, all
     where there is only noise. The coarsest approximation is kept.
 
-    ``dwt`` is fast but its result depends on how the samples fall on the dyadic grid; ``swt`` does not and leaves
-    fewer artefacts, at `levels` times the work; ``wpt`` divides high frequencies as finely as low ones.
+    ``dwt`` is fast but its result depends on how events fall on the dyadic grid, which counts from time 0; ``swt`` has
+    none and leaves fewer artefacts, at `levels` times the work; ``wpt`` divides high frequencies as finely as low ones.
 
     Not for coherent noise, nor for continuous signal that fills more than half of each level: its median then measures
     the signal. Not before amplitude work: soft and adaptive lower amplitudes.
@@ -94,7 +112,7 @@ class WaveletDenoise(_ByWavelets):
     """
 
 
-@processor("wavelet_denoise_spatial", scope="gather", kernels=KERNELS, claims=claims.WAVELET_DENOISE_SPATIAL)
+@processor("wavelet_denoise_spatial", scope="gather", version=2, kernels=KERNELS, claims=claims.WAVELET_DENOISE_SPATIAL)
 class WaveletDenoiseSpatial(_ByWavelets):
     """Attenuate random noise by shrinking wavelet coefficients, the noise measured over neighbouring traces.
 
@@ -110,6 +128,9 @@ class WaveletDenoiseSpatial(_ByWavelets):
     """
 
     aperture_traces: int = param(11, help="Neighbouring traces that tell the noise, itself included.", minimum=1)
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        return Processor.apply(self, batch, context)  # gather by gather, not trace by trace as the others
 
     def apply_gather(self, gather: Gather, context: Context) -> Gather:
         out = context.empty(gather.traces.shape)

@@ -28,7 +28,8 @@ class _TimeFrequency(Processor):
     """What processors in the time-frequency plane share: the choice of the transform."""
 
     kind: Literal["stft", "gabor", "stockwell", "synchrosqueezing"] = param("stft", help="The transform.")
-    window_ms: float = param(200.0, help="Window of stft and gabor, rounded to 4 equal hops.", unit="ms", above=0)
+    # 4 hops of 48 ms are whole samples at all usual intervals.
+    window_ms: float = param(192.0, help="Window of stft and gabor, rounded to 4 equal hops.", unit="ms", above=0)
     low_hz: float = param(5.0, help="Lowest frequency that may change.", unit="Hz", above=0)
     high_hz: float | None = param(None, help="Highest; by default Nyquist.", unit="Hz", above=0)
 
@@ -66,10 +67,11 @@ class _TimeFrequency(Processor):
         hop = self._hop(layout)
         step = 1 / (OVERLAP * hop * interval)
         bins = int(np.ceil(self.low_hz / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1
-        return Stft("hann" if self.kind == "stft" else "gaussian", hop, OVERLAP, bins)
+        lead = round(layout.sampling.start_s / interval) % hop  # frames count from time 0
+        return Stft("hann" if self.kind == "stft" else "gaussian", hop, OVERLAP, bins, lead)
 
 
-@processor("tf_denoise", scope="trace", kernels=KERNELS, claims=claims.TF_DENOISE)
+@processor("tf_denoise", scope="trace", version=2, kernels=KERNELS, claims=claims.TF_DENOISE)
 class TfDenoise(_TimeFrequency, Shrinking):
     """Attenuate random noise by shrinking cells of the time-frequency plane, trace by trace.
 
@@ -92,7 +94,7 @@ class TfDenoise(_TimeFrequency, Shrinking):
     """
 
 
-@processor("tf_reject", scope="gather", kernels=("aperture_reject",), claims=claims.TF_REJECT)
+@processor("tf_reject", scope="gather", version=2, kernels=("aperture_reject",), claims=claims.TF_REJECT)
 class TfReject(_TimeFrequency):
     """Attenuate noise bursts that stand out of neighbouring traces in the time-frequency plane.
 

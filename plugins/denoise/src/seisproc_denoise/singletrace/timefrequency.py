@@ -35,18 +35,21 @@ class Stft:
         Frames that overlap at any sample; a window has ``overlap * hop`` samples.
     bins
         First frequency that may change, and one past the last, in steps of 1 / window length.
+    lead
+        Samples by which frames begin earlier, so that they do not depend on where the trace begins.
     """
 
     window: Window
     hop: int
     overlap: int
     bins: tuple[int, int]
+    lead: int = 0
 
     def rework(self, traces: np.ndarray, first: np.ndarray, end: np.ndarray, modify: Modify) -> np.ndarray:
         """See `Transform.rework`."""
         rows, n_samples = traces.shape
         length = self.hop * self.overlap
-        ahead = length - self.hop
+        ahead = length - self.hop + self.lead
         frames = -(-(n_samples + ahead) // self.hop)
         padded = np.zeros((rows, (frames - 1) * self.hop + length), np.float32)
         padded[:, ahead : ahead + n_samples] = traces

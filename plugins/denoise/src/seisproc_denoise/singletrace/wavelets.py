@@ -17,14 +17,21 @@ class Dwt:
     """Discrete wavelet transform (Mallat 1989), symmetric at the ends.
 
     Bands are the details, coarsest first; the approximation is kept as it is.
+
+    Attributes
+    ----------
+    lead
+        Samples put in front of the trace, so that the dyadic grid does not depend on where it begins.
     """
 
     wavelet: str
     levels: int
+    lead: int = 0
 
     def rework(self, traces: np.ndarray, first: np.ndarray, end: np.ndarray, modify: Modify) -> np.ndarray:
         """See `Transform.rework`."""
         wavelet = pywt.Wavelet(self.wavelet)
+        traces, first, end = _led(traces, first, end, self.lead)
         approximation, *details = pywt.wavedec(traces, wavelet, level=self.levels, axis=-1)
         windows = [_centred(first, end, wavelet, details[-1].shape[1])]
         for detail in details[-2::-1]:
@@ -32,22 +39,24 @@ class Dwt:
         for detail, window in zip(details, reversed(windows), strict=True):
             modify(Band(detail, *window))
         restored: np.ndarray = pywt.waverec([approximation, *details], wavelet, axis=-1)[:, : traces.shape[1]]
-        return restored
+        return restored[:, self.lead :]
 
 
 @attrs.frozen
 class Wpt:
     """Wavelet packet transform (Coifman and Wickerhauser 1992): details are split again, too.
 
-    Bands are all packets of the last level but the lowest in frequency.
+    Bands are all packets of the last level but the lowest in frequency. For `lead` see `Dwt`.
     """
 
     wavelet: str
     levels: int
+    lead: int = 0
 
     def rework(self, traces: np.ndarray, first: np.ndarray, end: np.ndarray, modify: Modify) -> np.ndarray:
         """See `Transform.rework`."""
         wavelet = pywt.Wavelet(self.wavelet)
+        traces, first, end = _led(traces, first, end, self.lead)
 
         def split(cells: np.ndarray, window: tuple[np.ndarray, np.ndarray], level: int, lowest: bool) -> np.ndarray:
             if level == self.levels:
@@ -60,7 +69,7 @@ class Wpt:
             merged: np.ndarray = pywt.idwt(*parts, wavelet, axis=-1)[:, : cells.shape[1]]
             return merged
 
-        return split(np.ascontiguousarray(traces), (first, end), 0, True)
+        return split(np.ascontiguousarray(traces), (first, end), 0, True)[:, self.lead :]
 
 
 @attrs.frozen
@@ -87,6 +96,15 @@ class Swt:
             restored += fft.rfft(cells, axis=1, workers=1) * backward
         back: np.ndarray = fft.irfft(restored, length, axis=1, overwrite_x=True, workers=1)[:, :n_samples]
         return back
+
+
+def _led(
+    traces: np.ndarray, first: np.ndarray, end: np.ndarray, lead: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Traces and live windows with `lead` samples in front, continued by their mirror image."""
+    if not lead:
+        return traces, first, end
+    return np.pad(traces, ((0, 0), (lead, 0)), mode="symmetric"), first + lead, end + lead
 
 
 def _centred(first: np.ndarray, end: np.ndarray, wavelet: pywt.Wavelet, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -72,7 +72,7 @@ def said_with(parameters: Mapping[str, Any]) -> Iterator[None]:
 
 def made_for(subject: Subject, shape: Shape) -> Gather:
     """A batch with the words that the processor's examples need."""
-    return batch(shape, subject.cls.claims.words)
+    return batch(shape, subject.cls.claims)
 
 
 def check_shape(subject: Subject) -> None:

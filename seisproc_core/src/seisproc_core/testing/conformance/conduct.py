@@ -34,7 +34,7 @@ SUFFIXES = {
 INTERVAL_TOLERANCE = 0.15  # relative rms; a mistake of units is a factor of two and more
 START_TOLERANCE = 1e-2  # lengths of transforms differ
 FIXED_BYTES = 2 << 20  # tables, plans of transforms: what no batch makes larger
-POSITIONS = ("receiver_x", "receiver_y", "offset", "channel", "inline", "crossline")
+POSITIONS = ("receiver_x", "receiver_y", "receiver_station", "offset", "channel", "inline", "crossline")
 EARLY = 24  # samples before time 0
 LATENCY_S = 0.25  # of a worker's own CPU time; PROMISES of cancelling are measured in the benchmarks
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -13,10 +13,13 @@ from seisproc_core.data.gather import Gather
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, TRACE_ID, word
+from seisproc_core.processing.claims import Claims
 
 HIGHEST_HZ = 40.0  # of the noise; far below the Nyquist frequency of all samplings used
 EVENTS = ((0.13, 1.0), (0.28, -0.7), (0.41, 0.8), (0.62, -0.5))  # time at zero offset (s), amplitude
-WAVELET_HZ, MOVEOUT_M_PER_S, STRETCHED = 22.0, 1900.0, 600.0
+MULTIPLES = ((0.26, 0.7), (0.5, 0.5))
+WAVELET_HZ, MOVEOUT_M_PER_S = 22.0, 1900.0
+PRIMARY_M_PER_S, MULTIPLE_M_PER_S = 2600.0, 1500.0  # of events that moveout correction flattened, and did not
 FIRST_OFFSET_M, SPACING_M = -50, 25
 
 
@@ -52,8 +55,8 @@ SMALL = st.builds(
 )
 
 
-def batch(shape: Shape, words: Mapping[str, tuple[float, float]] | None = None) -> Gather:
-    """A batch of gathers with the usual header words; `words` are further ones, see `Claims.words`."""
+def batch(shape: Shape, claims: Claims) -> Gather:
+    """A batch of gathers with the usual header words, and with the words and events that are claimed to be needed."""
     sizes = np.array(shape.gathers, np.int64)
     starts = np.concatenate(([0], np.cumsum(sizes)))
     count = int(starts[-1])
@@ -62,25 +65,40 @@ def batch(shape: Shape, words: Mapping[str, tuple[float, float]] | None = None) 
     sampling = Sampling(shape.start_ms / 1000, shape.interval_ms / 1000, shape.samples)
     traces = np.empty((count, shape.samples), np.float32)
     for row in range(count):
-        traces[row] = signal(sampling.times(), inside[row], np.random.default_rng([shape.seed, row]))
+        rng = np.random.default_rng([shape.seed, row])
+        traces[row] = signal(sampling.times(), int(inside[row]), rng, claims.events)
     columns = _columns(number, inside, shape.samples)
-    for name, (first, step) in (words or {}).items():
+    for name, (first, step) in claims.words.items():
         columns[name] = (first + step * inside).astype(word(name).dtype)
     if shape.spoiled and count:
         _spoil(columns, traces, np.random.default_rng(shape.seed))
     return Gather(headers=Headers(columns, count), sampling=sampling, gather_starts=starts, traces=traces)
 
 
-def signal(time_s: np.ndarray, inside: int, rng: np.random.Generator) -> np.ndarray:
-    """Hyperbolic events and noise below `HIGHEST_HZ`, of the trace with this number in its gather; live from time 0."""
-    offset = FIRST_OFFSET_M + SPACING_M * inside
+def signal(time_s: np.ndarray, inside: int, rng: np.random.Generator, events: str) -> np.ndarray:
+    """Events and noise below `HIGHEST_HZ`, of the trace with this number in its gather; see `Claims.events`."""
     out = np.zeros(len(time_s))
-    for at, amplitude in EVENTS:
-        argument = (np.pi * WAVELET_HZ * (time_s - np.hypot(at, offset / MOVEOUT_M_PER_S))) ** 2
+    if events == "spectrum":
+        for at, amplitude in EVENTS:  # velocity grows with time
+            distance = ((time_s - at) / 0.03) ** 2 + ((inside - 1 - 10 * at) / 1.5) ** 2
+            out += abs(amplitude) * np.exp(-distance)
+        return out + 0.02 * rng.random()
+    for arrival, amplitude in _arrivals(FIRST_OFFSET_M + SPACING_M * inside, events):
+        argument = (np.pi * WAVELET_HZ * (time_s - arrival)) ** 2
         out += amplitude * (1 - 2 * argument) * np.exp(-argument)
     for frequency, phase in zip(rng.uniform(4, HIGHEST_HZ, 12), rng.uniform(0, 6.28, 12), strict=True):
         out += 0.06 * np.sin(2 * np.pi * frequency * time_s + phase)
     return out
+
+
+def _arrivals(offset: float, events: str) -> Iterator[tuple[float, float]]:
+    """Times (s) and amplitudes of the reflections at this offset (m)."""
+    for at, amplitude in EVENTS:
+        yield float(np.hypot(at, offset / MOVEOUT_M_PER_S)) if events == "hyperbolic" else at, amplitude
+    if events == "multiples":
+        slowness = np.sqrt(MULTIPLE_M_PER_S**-2 - PRIMARY_M_PER_S**-2)
+        for at, amplitude in MULTIPLES:
+            yield float(np.hypot(at, offset * slowness)), amplitude
 
 
 def _columns(number: np.ndarray, inside: np.ndarray, samples: int) -> dict[str, np.ndarray]:
@@ -91,6 +109,7 @@ def _columns(number: np.ndarray, inside: np.ndarray, samples: int) -> dict[str, 
         "field_record": 100 + number, "channel": 1 + inside, "cdp": 10 + number, "cdp_trace": 1 + inside,
         "offset": FIRST_OFFSET_M + SPACING_M * inside, "inline": 7 + inside // across, "crossline": 3 + inside % across,
         "source_station": 1 + number, "source_x": 1000 + 10 * number, "source_y": 0, "fold": 1,
+        "receiver_station": 201 + inside + (inside + 2) // 5,  # every sixth is missing
         "receiver_x": 1000 + 25 * (inside % across), "receiver_y": 500 + 40 * (inside // across),
         "coordinate_scalar": 1, "elevation_scalar": 1, "receiver_elevation": 80 + inside % 5, "source_elevation": 90,
         "source_static": 4 - number % 7, "receiver_static": inside % 9 - 4, "total_static": 0, "day": 40 + number,

@@ -35,7 +35,7 @@ class Elsewhere:
         done = subprocess.run(
             [sys.executable, "-c", CHILD], input=json.dumps(self._references),
             env={**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": path},
-            check=False, capture_output=True, text=True, timeout=280,
+            check=False, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, f"another process ends with {done.returncode}: {done.stderr[-500:]}"
         answers: dict[str, Any] = json.loads(done.stdout)
