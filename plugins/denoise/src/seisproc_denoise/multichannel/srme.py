@@ -36,10 +36,10 @@ class Srme(SurveyProcessor):
     offsets nearer than the nearest from the nearest. Offsets beyond the farthest count as zero.
 
     The sea floor shall be seen at near offsets, direct waves and refractions be muted, and amplitudes as recorded (no
-    AGC). Not where the line is three-dimensional (side-swipe, strong cross-dip: predicted times are wrong), not
-    in water so shallow that its reflections are beyond critical at the nearest offset, and not on land.
+    AGC). Memory: all traces of the survey, as spectra up to `max_hz`, in every worker.
 
-    Memory: all traces of the survey, as spectra up to `max_hz`, in every worker.
+    Not where the line is three-dimensional (side-swipe, strong cross-dip: predicted times are wrong), not in water so
+    shallow that its reflections are beyond critical at the nearest offset, and not on land.
 
     Source: Berkhout and Verschuur, Estimation of multiple scattering by iterative inversion, Part I, Geophysics 62
     (1997), 1586-1595; Verschuur, Berkhout and Wapenaar, Geophysics 57 (1992), 1166-1177; nearest traces with moveout:

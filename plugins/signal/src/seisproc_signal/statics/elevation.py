@@ -158,7 +158,7 @@ def _running_mean(values: np.ndarray, count: int) -> np.ndarray:
 class FinalDatum(Processor):
     """Move traces from the floating to the final datum: by what `elevation_statics` held back for their CMP.
 
-    Every trace is moved by its word `cmp_static_ms`, which is 0 afterwards; `final_datum_static_ms` holds it. On
+    y(t) = x(t - s), s the trace's word `cmp_static_ms`, which is 0 afterwards; `final_datum_static_ms` holds it. On
     gathers after NMO, or on a stack, whose traces keep the word as all traces of a CMP share it.
 
     Not before NMO or velocity analysis: they count from the surface. Refused on a survey that is not at a floating
