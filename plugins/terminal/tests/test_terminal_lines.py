@@ -6,8 +6,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 from terminal_kit import Run, needs_jobs
+
+from seisproc_core.jobs.groups import group_of
+from seisproc_core.jobs.model import Job
+from seisproc_core.jobs.process import identity, lives
+from seisproc_core.jobs.states import State
+from seisproc_terminal.watching import entry_facts
 
 pytestmark = needs_jobs
 
@@ -102,6 +109,21 @@ def test_one_line_fails_the_others_go_on_and_it_alone_is_repeated(run: Run, line
     record = run("provenance", "L2_out.seis", "--json").document["chain"][0]["record"]
     assert record["flow"]["variables"]["line"] == "L2"
     assert "with variables line = L2" in run("provenance", "L2_out.seis").out
+
+
+@pytest.mark.parametrize("states", ["completed running queued", "queued queued"])
+def test_a_group_whose_process_is_gone_is_shown_as_interrupted(states: str) -> None:
+    gone = identity().rpartition(":")[0] + ":1"  # this process's number, but not its beginning
+    assert not lives(gone)
+    jobs = [
+        Job(name="g", type="flow", config={}, part_of="9" * 12, state=State(state), driver=gone)
+        for state in states.split()
+    ]
+    shown = entry_facts(group_of(jobs), lambda _: "")
+    assert (shown["state"], shown["type"]) == ("interrupted", "lines")
+    assert shown["why"].endswith("go on with: seisproc jobs retry 999999999999")
+    alive = group_of([*jobs, attrs.evolve(jobs[-1], id="a" * 12, driver=identity())])
+    assert entry_facts(alive, lambda _: "")["state"] in ("queued", "running")
 
 
 def test_lines_that_cannot_run_stop_all_before_any_begins(run: Run, lines: Path, tmp_path: Path) -> None:

@@ -12,13 +12,12 @@ from seisproc_core.jobs.groups import Group
 from seisproc_core.jobs.handle import in_flight
 from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.recovery import is_interrupted
-from seisproc_core.jobs.states import ACTIVE
+from seisproc_core.jobs.states import ACTIVE, State
 from seisproc_terminal import output
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from seisproc_core.jobs.states import State
     from seisproc_core.jobs.store import JobStore
 
 _EVERY_S = 0.5
@@ -49,7 +48,9 @@ def entry_facts(entry: Job | Group, waits: Callable[[str], str]) -> dict[str, An
     if isinstance(entry, Job):
         return facts(entry, waits)
     parts = [facts(job, waits) for job in entry.jobs]
-    interrupted = entry.state in ACTIVE and all(part["state"] != entry.state for part in parts)
+    states = {part["state"] for part in parts}
+    interrupted = "interrupted" in states and states.isdisjoint({*ACTIVE, State.QUEUED})
+    why = f"its process is gone; go on with: seisproc jobs retry {entry.id}" if interrupted else entry.summary
     return {
         "id": entry.id,
         "type": groups.TYPE,
@@ -61,7 +62,7 @@ def entry_facts(entry: Job | Group, waits: Callable[[str], str]) -> dict[str, An
         "total": sum(part["total"] for part in parts),
         "output": "",
         "error": next((part["error"] for part in parts if part["error"]), ""),
-        "why": entry.summary,
+        "why": why,
     }
 
 
