@@ -341,3 +341,15 @@ TRIM_STATICS = Claims(
     thresholded=True,
 )
 FINAL_DATUM = Claims(beyond_suite="it needs a survey at a floating datum")
+FIRST_BREAKS = Claims(
+    examples=(
+        {"start_ms": 20, "end_ms": 220, "fastest_m_per_s": 4000, "slowest_m_per_s": 1500},
+        {"window_ms": 40, "min_ratio": 1.2},
+    ),
+    measured=("first_break_ms", "first_break_quality"),
+    thresholded=True,
+    memory=60.0,
+    varies_with_interval="a pick is a sample",
+    varies_with_start="noise before the arrival is what it is held against",
+)
+REFRACTION_STATICS = Claims(beyond_suite="it needs first breaks of a whole survey")

@@ -45,6 +45,8 @@ def seisproc_processors() -> list[str]:
         "seisproc_signal.statics.elevation:ElevationStatics",
         "seisproc_signal.statics.elevation:FinalDatum",
         "seisproc_signal.statics.from_tables:ApplyStatics",
+        "seisproc_signal.statics.first_breaks:FirstBreaks",
+        "seisproc_signal.statics.refraction:RefractionStatics",
         "seisproc_signal.statics.residual:ResidualStatics",
         "seisproc_signal.statics.trim:TrimStatics",
         "seisproc_signal.statics.surface_amplitude:SurfaceConsistentAmplitude",

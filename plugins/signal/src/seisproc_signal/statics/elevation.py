@@ -83,14 +83,15 @@ class ElevationStatics(Processor):
             raise self.bad("datum_m", f"moves traces by up to {most:.0f} ms, more than they are long")
 
     def notes(self, layout: Layout) -> list[str]:
-        source_ms, receiver_ms = self._terms_ms(layout)
         if not layout.n_traces:
             return []
-        ranges = [
-            f"{name} {x.min():.1f} to {x.max():.1f} ms"
-            for name, x in zip(("source", "receiver"), (source_ms, receiver_ms), strict=True)
-        ]
-        return [f"statics: {', '.join(ranges)}"]
+        source_ms, receiver_ms = self._terms_ms(layout)
+        ranges = (
+            f"{side} {ms.min():.1f} to {ms.max():.1f} ms"
+            for side, ms in (("source", source_ms), ("receiver", receiver_ms))
+        )
+        flat = not any(layout.headers[word].any() for word in ("source_elevation", "receiver_elevation"))
+        return [f"statics: {', '.join(ranges)}", *(["all elevations are 0"] if flat else [])]
 
     def plan(self, layout: Layout) -> Layout:
         datum = Datum(self.datum_m, self.replacement_m_per_s, floating=self.to == "floating")

@@ -26,7 +26,8 @@ class TrimStatics(Processor):
     by ``match = ["cdp"]``), or without one the stack of the other traces of the gather, in `iterations` rounds in which
     the traces are moved before the stack is made again; the mean of the moves is then taken off. Lags are the
     peak, between samples, of the cross-correlation over the live samples in the window, normalised by the energies of
-    both; at most `max_ms`. A trace whose correlation there is below `min_correlation` stays where it is.
+    both. A trace whose correlation there is below `min_correlation`, or that has no peak within `max_ms`, stays where
+    it is.
 
     Words: `<name>_static_ms` holds the move, `<name>_correlation` the correlation with the model, `total_static_ms`
     what all statics moved the trace; presence of the first refuses a second time.
@@ -78,6 +79,7 @@ class TrimStatics(Processor):
             rows = with_pilots(moved, length, lags) if model is None else normalised(still, model, length, lags)
             lag, likeness = peak_lags(rows, move - limit, move + limit)
             counts = (likeness >= self.min_correlation) & (likeness > 0)
+            counts &= np.abs(move - lag) < limit - 1e-6  # a maximum at the limit is no peak
             move = np.where(counts, move - lag, 0.0)
             if model is None and counts.any():
                 move = np.where(counts, np.clip(move - move[counts].mean(), -limit, limit), 0.0)
