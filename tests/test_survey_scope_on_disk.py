@@ -81,6 +81,24 @@ def test_known_statics_come_back(interval_ms: float, start_ms: float, size_ms: f
     assert power(made) > 0.95 * power(without)
 
 
+def test_statics_of_a_synthetic_survey_of_others(tmp_path: Path) -> None:
+    """Shots moved by up to 4.6 ms, receivers by nothing: the first reflector is flat afterwards."""
+    file = Path(__file__).parents[1] / "../shared/corpus/JohnWStockwellJr_SeisUnix/shots_static_nmo_w.su"
+    if not file.exists():
+        pytest.skip("the corpus is not there")
+    step = {**STEP, "source": ["source_x"], "receiver": ["receiver_x"], "max_ms": 10.0}
+    run(flow({"segy": str(file)}, [step], {"survey": str(tmp_path / "out.seis")}), executor="in-process")
+    made = open_output(tmp_path / "out.seis")
+    headers, traces = made.headers(), made.read(slice(0, made.n_traces)).traces
+    near = headers["offset"] < 400  # on which the reflector is not muted
+    late, shot = 40 + traces[:, 40:95].argmax(axis=1).astype(float), headers["source_x"]
+    shots = np.array([np.median(late[near & (shot == one)]) for one in np.unique(shot)])
+    moved = found(made, "source_x", "source_static_ms")
+    assert np.ptp(moved) > 8 and np.ptp(shots) <= 1  # samples of 1 ms
+    assert np.abs(late - np.median(late[near]))[near].max() <= 3
+    assert np.std(found(made, "receiver_x", "receiver_static_ms")) < 0.4
+
+
 def test_no_statics_in_none_out() -> None:
     survey, _ = model(size_ms=0.0)
     made = in_memory(survey, STEP)

@@ -29,8 +29,10 @@ class FirstBreaks(Processor):
     behind and before the pick. A trace without a pick, because it is dead or the ratio is below `min_ratio`, has 0 in
     both. Samples stay as they are. Edits: `header_math`, or `join` with a table of times by trace.
 
-    Accuracy is a few samples of wavelets that begin at once. Not for vibroseis records, whose zero-phase wavelets begin
-    before they arrive (`phase_convert` to minimum phase first), nor after gains that lift the noise before the arrival.
+    Picks are good to a few samples where wavelets begin at once.
+
+    Not for vibroseis records, whose zero-phase wavelets begin before they arrive (`phase_convert` to minimum phase
+    first), nor after gains that lift the noise before the arrival.
 
     Source: Sabbione and Velis, Automatic first-breaks picking: New strategies and algorithms, Geophysics 75 (2010),
     V67-V76, after Coppens, Geophysical Prospecting 33 (1985), 1212-1231.
