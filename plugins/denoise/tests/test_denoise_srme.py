@@ -85,6 +85,13 @@ def test_dead_traces_stay_dead_and_are_made_up_for() -> None:
     assert np.abs(left - whole).max() < 0.25 * np.abs(whole).max()
 
 
+def test_points_may_be_denser_than_receivers() -> None:
+    survey, _, _ = line()
+    one, half = (predicted(survey, spacing_m=step).read(slice(None)).traces for step in (SPACING, SPACING / 2))
+    likeness = (one * half).sum() / np.sqrt((one**2).sum() * (half**2).sum())
+    assert likeness > 0.97 and 0.8 < np.linalg.norm(half) / np.linalg.norm(one) < 1.25
+
+
 def test_what_does_not_fit_is_refused() -> None:
     survey, _, _ = line()
     with pytest.raises(SeisprocError, match="Nyquist"):

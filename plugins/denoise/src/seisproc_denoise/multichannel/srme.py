@@ -32,8 +32,8 @@ class Srme(SurveyProcessor):
     data); the adaptive subtraction mends both.
 
     p(a, b) is the trace of nearly the offset |b - a| whose midpoint is nearest, by reciprocity from either side.
-    Offsets are moved to multiples of `spacing_m` by hyperbolic moveout with `velocity_m_per_s`; the same makes the
-    offsets nearer than the nearest from the nearest. Offsets beyond the farthest count as zero.
+    Offsets are moved to multiples of `spacing_m` by hyperbolic moveout with `velocity_m_per_s`; the same makes offsets
+    that are missing, those below the nearest above all, from the nearest. Beyond the farthest traces count as zero.
 
     The sea floor shall be seen at near offsets, direct waves and refractions be muted, and amplitudes as recorded (no
     AGC). Memory: all traces of the survey, as spectra up to `max_hz`, in every worker.
@@ -88,10 +88,11 @@ class Srme(SurveyProcessor):
         kind = np.rint(offset / self.spacing_m).astype(np.int64)
         times = records["start_s"][:1] + records["interval_s"][:1] * np.arange(records["samples"].shape[1])
         axis = Axis(times, self.max_hz) if len(records) else None
+        present = np.unique(kind)
         rows, kinds, spectra = [], [], []
         for number in range(int(kind.max(initial=-1)) + 1):
             context.check()
-            chosen = np.flatnonzero(kind == max(number, int(kind.min())))  # nearer than the nearest: the nearest
+            chosen = np.flatnonzero(kind == present[np.abs(present - number).argmin()])  # an empty class: the nearest
             chosen = chosen[np.argsort(midpoint[chosen], kind="stable")]
             rows.append(chosen)
             kinds.append(np.full(len(chosen), number))
