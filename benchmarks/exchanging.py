@@ -29,7 +29,7 @@ BLOCK = 2000  # traces read and encoded at once
 
 
 def mdio(space: Workspace) -> Iterator[Row]:
-    """Two fifths of file A into a survey and back, into an MDIO store and back: whole commands, start-up included."""
+    """Three tenths of file A into a survey and back, into an MDIO store and back: whole commands, start-up included."""
     traces = space.size(MDIO_TRACES)
     what = f"{number(traces)} traces, {WORKERS} workers"
     if not isinstance(space.peers, Peers):

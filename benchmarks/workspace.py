@@ -22,7 +22,7 @@ INTERVAL_US = 4000
 FILE_HEADER, TRACE_HEADER = 3600, 240
 GATHER = 50  # traces per shot record
 BLOCK = 2000  # traces written at once
-MDIO_TRACES = 200_000  # of files that go through MDIO, which takes a minute for half a million
+MDIO_TRACES = 150_000  # of files that go through MDIO, which takes a minute for half a million
 WORDS = (
     "trace_sequence_line", "trace_sequence_file", "field_record", "channel", "source_station", "cdp", "trace_type",
     "offset", "elevation_scalar", "coordinate_scalar", "source_x", "source_y", "receiver_x", "receiver_y",
