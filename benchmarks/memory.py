@@ -1,4 +1,4 @@
-"""Peak memory of an import and of a flow, for file A and for a quarter of it."""
+"""Peak memory of an import and of a flow, for file A and for half of it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ def memory(space: Workspace) -> Iterator[Row]:
     """The command's own processes: 1 worker in process, and 2 worker processes."""
     if not Path("/proc/self/smaps_rollup").exists():
         raise RuntimeError("peak memory is read from /proc/PID/smaps_rollup, which this system does not have")
-    small = space.size(125_000)
+    # Below 1 GiB of samples, shards and so the buffers for them shrink with the survey.
+    small, large = space.size(270_000), space.size(500_000)
     for executor, workers in (("in-process", 1), ("processes", 2)):
-        peaks = {traces: _peaks(space, traces, executor, workers) for traces in (small, 4 * small)}
+        peaks = {traces: _peaks(space, traces, executor, workers) for traces in (small, large)}
         for k, what in enumerate(("import", "AGC + band-pass")):
-            one, four = peaks[small][k], peaks[4 * small][k]
+            one, two = peaks[small][k], peaks[large][k]
             title = f"peak memory, {what}, {executor} x {workers}"
             sizes = f"{number(small)} traces: {number(one)} MB"
-            four_mb = f"{number(4 * small)} traces: {number(four)} MB"
-            yield Row(what=title, ours=four_mb, peer="", values=(four,), unit="MB", goal=at_most(LIMIT_MB))
-            yield Row(what=f"{title}: growth", ours=four_mb, peer=sizes, values=(four / one,), goal=at_most(GROWTH))
+            two_mb = f"{number(large)} traces: {number(two)} MB"
+            yield Row(what=title, ours=two_mb, peer="", values=(two,), unit="MB", goal=at_most(LIMIT_MB))
+            yield Row(what=f"{title}: growth", ours=two_mb, peer=sizes, values=(two / one,), goal=at_most(GROWTH))
 
 
 def _peaks(space: Workspace, traces: int, executor: str, workers: int) -> tuple[float, float]:

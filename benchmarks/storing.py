@@ -71,7 +71,7 @@ def _copy_durably(source: Path, target: Path) -> None:
 
 
 def gathers(space: Workspace) -> Iterator[Row]:
-    """Gathers of 50 traces at random, of three tenths of file A: neighbours in the store, and traces from all over it."""
+    """Gathers of 50 traces of three tenths of file A at random: neighbours in the store, and from all over it."""
     traces, peers = space.size(MDIO_TRACES), space.peers
     path, survey_path = space.segy(traces, 1000), space.survey(traces, 1000)
     survey = registry().load("storage", "survey")().open([str(survey_path)], {})
