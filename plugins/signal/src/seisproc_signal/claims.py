@@ -339,6 +339,7 @@ TRIM_STATICS = Claims(
     measured=("trim_static_ms", "trim_correlation", "total_static_ms"),
     inert={"model": "the suite makes no second survey; its own tests do"},
     thresholded=True,
+    events="flat",
 )
 FINAL_DATUM = Claims(beyond_suite="it needs a survey at a floating datum")
 FIRST_BREAKS = Claims(
