@@ -174,6 +174,19 @@ def test_processes_that_meet_an_old_store_update_it_once(tmp_path: Path) -> None
     assert files(tmp_path) == ["jobs.sqlite", "jobs.sqlite.v1"]
 
 
+def test_a_second_connection_leaves_the_first_its_locks(tmp_path: Path) -> None:
+    """Without them, another process that closes the store takes its log down beneath the first."""
+    path = tmp_path / "jobs.sqlite"
+    with SqliteStore(path) as store:
+        jobs = [added(store, name="first")]
+        SqliteStore(path).close()
+        subprocess.run([sys.executable, "-c", OPEN, str(path)], check=True, timeout=60)
+        assert (tmp_path / "jobs.sqlite-wal").exists()
+        jobs.append(added(store, name="second"))
+    with SqliteStore(path) as store:
+        assert [store.get(job.id) for job in jobs] == jobs
+
+
 def test_an_old_store_that_cannot_be_updated_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
     old_store(path)

@@ -125,8 +125,13 @@ def outside(gather: Gather) -> np.ndarray:
     return (sample < first[:, None]) | (sample >= end[:, None])
 
 
-# Tested in modules of their own: they change the axis, the rows, or need another survey or the whole of this one.
-ELSEWHERE = {"autocorrelation", "pad", "remove_gain", "residual_statics", "spectrum", "taper_traces"}
+# Tested in modules of their own: they change the axis, the rows, or need another survey, the whole of this one or its
+# geometry.
+ELSEWHERE = {
+    "autocorrelation", "pad", "remove_gain", "spectrum", "taper_traces",
+    "apply_statics", "elevation_statics", "final_datum", "first_breaks", "refraction_statics", "residual_statics",
+    "surface_consistent_amplitude", "surface_consistent_decon", "trim_statics",
+}  # fmt: skip
 
 
 def test_every_processor_has_a_case_and_says_what_it_is():

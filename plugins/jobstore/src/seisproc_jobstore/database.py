@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seisproc_core.errors import DiskFull, StorageError, UsageError
+from seisproc_core.errors import DiskFull, OutputExists, StorageError, UsageError
+from seisproc_core.jobs.durable import rename_new
 from seisproc_jobstore.mounts import file_system, is_network
 from seisproc_jobstore.rows import MAX_DOCUMENT, BadRow
 
@@ -36,6 +38,23 @@ _WAL_KEPT = 16 << 20  # bytes
 _CACHE_KIB = 4_096
 
 
+def _make(path: Path) -> None:
+    """An empty file, its owner's alone, if there is none."""
+    if path.exists():
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return
+    # Never opened under its own name: to close it would take from other connections in this process the locks that
+    # SQLite holds for them (POSIX, fcntl), and another process would take down the log beneath them.
+    temporary = Path(f"{path}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with contextlib.suppress(OutputExists):  # another was faster
+            rename_new(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 class Database:
     """A connection that threads share.
 
@@ -57,7 +76,7 @@ class Database:
         self._wishes: deque[_Wish] = deque()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _make(path)
         except OSError as error:
             raise StorageError.from_os(error, "cannot open the job store") from error
         with self.explained():
