@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seisproc_core.data import statistics
+from seisproc_core.data import survey as surveys
 from seisproc_core.data.statistics import survey_statistics
 from seisproc_core.data.survey import MemorySurvey
 from seisproc_core.errors import HeaderError
@@ -34,7 +34,7 @@ def survey() -> MemorySurvey:
 def test_figures_do_not_depend_on_blocks(
     survey: MemorySurvey, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(surveys, "BLOCK_BYTES", block_bytes)
     told: list[int] = []
     found = survey_statistics(survey, told=told.append)
     whole = survey.read(slice(0, TRACES))

@@ -13,7 +13,7 @@ import attrs
 
 from seisproc_core.data.formats import format_for, format_of, function_of, implied_options, open_survey
 from seisproc_core.data.gather import Gather
-from seisproc_core.data.survey import MemorySink, OutputPlan
+from seisproc_core.data.survey import MemorySink, OutputPlan, blocks
 from seisproc_core.data.words import canonical
 from seisproc_core.errors import DataError, OutputExists, StorageError, UsageError
 from seisproc_core.plugins import registry
@@ -22,8 +22,6 @@ from seisproc_core.processing.flow import Flow, Source, Step, Target
 if TYPE_CHECKING:
     from seisproc_core.data.survey import Survey
     from seisproc_core.processing.plan import StagePlan
-
-BLOCK_BYTES = 8 << 20  # of samples compared at once
 
 
 @attrs.frozen(kw_only=True)
@@ -139,9 +137,7 @@ def _made_again(flow: Flow, executor: str | None, workers: int | None) -> Iterat
     ):
         sink = Target(storage=working, path=os.path.join(folder, f"{out.stem}.seis"))
         made = engine.submit(attrs.evolve(flow, sink=sink)).result().open()
-        step = max(1, BLOCK_BYTES // (4 * max(made.sampling.count, 1)))
-        for first in range(0, made.n_traces, step):
-            yield made.read(slice(first, first + step))
+        yield from blocks(made)
 
 
 def check_report(flow: Flow, report: Path, *, replace: bool) -> None:

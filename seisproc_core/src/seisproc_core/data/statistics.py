@@ -9,10 +9,8 @@ import attrs
 import numpy as np
 
 from seisproc_core.data.gather import Gather
-from seisproc_core.data.survey import Survey
+from seisproc_core.data.survey import Survey, blocks
 from seisproc_core.data.words import DEAD, DEAD_REASONS, OWN_WORDS, canonical, unknown_word
-
-BLOCK_BYTES = 8 << 20  # of samples read at once
 
 _INTERNAL = frozenset(word.name for word in OWN_WORDS)
 
@@ -143,9 +141,7 @@ def survey_statistics(
     chosen = [canonical(word) for word in words]
     samples = SampleStatistics()
     spans: dict[str, list[Any]] = {}
-    rows = max(1, BLOCK_BYTES // (4 * max(survey.sampling.count, 1)))
-    for start in range(0, survey.n_traces, rows):
-        block = survey.read(slice(start, min(start + rows, survey.n_traces)))
+    for block in blocks(survey):
         samples.add(block)
         for name in chosen or block.headers:
             if name not in block.headers:

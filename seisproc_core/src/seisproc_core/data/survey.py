@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -18,6 +18,7 @@ from seisproc_core.data.sampling import Sampling
 from seisproc_core.errors import UsageError
 
 LengthUnit = Literal["m", "ft", "us_ft"]
+BLOCK_BYTES = 8 << 20  # of samples that `blocks` reads at once
 LENGTH_FACTOR: dict[LengthUnit, float] = {"m": 1.0, "ft": 0.3048, "us_ft": 1200 / 3937}
 
 
@@ -102,6 +103,13 @@ class Survey(Protocol):
     def identity(self) -> list[dict[str, Any]]:
         """What makes the content this content - path, size, checksum of each input - as plain JSON values."""
         ...
+
+
+def blocks(survey: Survey) -> Iterator[Gather]:
+    """All traces in stored order, a few megabytes at a time."""
+    rows = max(1, BLOCK_BYTES // (4 * max(survey.sampling.count, 1)))
+    for first in range(0, survey.n_traces, rows):
+        yield survey.read(slice(first, min(first + rows, survey.n_traces)))
 
 
 @attrs.frozen(kw_only=True)
