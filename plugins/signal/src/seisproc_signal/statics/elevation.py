@@ -9,16 +9,14 @@ import numpy as np
 
 from seisproc_core.data.datum import Datum
 from seisproc_core.data.gather import Gather, Layout
-from seisproc_core.data.headers import Headers
 from seisproc_core.data.tables import Table
 from seisproc_core.errors import FlowError
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims
-from seisproc_signal.shift import shift_traces
 from seisproc_signal.statics import words
-from seisproc_signal.statics.stations import check_words, keys_of, station_of, stations
+from seisproc_signal.statics.stations import check_words, keys_of, rows_of, stations
 from seisproc_signal.windows import with_live_words
 
 
@@ -95,22 +93,19 @@ class ElevationStatics(Processor):
 
     def plan(self, layout: Layout) -> Layout:
         datum = Datum(self.datum_m, self.replacement_m_per_s, floating=self.to == "floating")
-        return attrs.evolve(layout, headers=self._noted(with_live_words(layout)), datum=datum)
+        move_ms, terms_ms = self._move_ms(layout)
+        headers = words.noted(with_live_words(layout).headers, "elevation", move_ms, **terms_ms)
+        return attrs.evolve(layout, headers=headers, datum=datum)
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        move_ms, _ = self._move_ms(batch)
-        moved = shift_traces(batch, move_ms / 1000 / batch.sampling.interval_s, context)
-        return moved.with_headers(self._noted(moved))
+        move_ms, terms_ms = self._move_ms(batch)
+        return words.applied(batch, "elevation", move_ms, context, **terms_ms)
 
     def _move_ms(self, layout: Layout) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """What moves every trace, ms, and its terms."""
         source_ms, receiver_ms = self._terms_ms(layout)
         cmp_ms = self._cmp_ms(layout) if self.to == "floating" else np.zeros(layout.n_traces)
         return source_ms + receiver_ms - cmp_ms, {"source": source_ms, "receiver": receiver_ms, "cmp": cmp_ms}
-
-    def _noted(self, layout: Layout) -> Headers:
-        move_ms, terms_ms = self._move_ms(layout)
-        return words.noted(layout.headers, "elevation", move_ms, **terms_ms)
 
     def _terms_ms(self, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
         """Static of the source and of the receiver of every trace, ms."""
@@ -133,18 +128,10 @@ class ElevationStatics(Processor):
         missing = [name for name in self.gather if name not in table]
         if missing:
             raise self.bad("cmp_statics", f"needs the column {missing[0]}")
-        held, static_ms = _sorted(np.stack([table[name] for name in self.gather], axis=1), table["static_ms"])
-        keys = keys_of(layout.headers, self.gather)
-        row = station_of(keys, held)
-        if (row < 0).any():
-            where = ", ".join(f"{n} {v:g}" for n, v in zip(self.gather, keys[np.argmax(row < 0)], strict=True))
-            raise self.bad("cmp_statics", f"has no row for {where}")
-        return np.asarray(static_ms[row])
-
-
-def _sorted(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    order = np.lexsort(keys.T[::-1])
-    return keys[order], values[order]
+        row, lacking = rows_of(table, self.gather, layout.headers)
+        if lacking:
+            raise self.bad("cmp_statics", f"has no row for {lacking}")
+        return np.asarray(table["static_ms"][row])
 
 
 def _running_mean(values: np.ndarray, count: int) -> np.ndarray:
@@ -183,5 +170,4 @@ class FinalDatum(Processor):
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         move_ms = batch.headers[words.CMP].astype(np.float64)
-        moved = shift_traces(batch, move_ms / 1000 / batch.sampling.interval_s, context)
-        return moved.with_headers(words.noted(moved.headers, "final_datum", move_ms, cmp=-move_ms))
+        return words.applied(batch, "final_datum", move_ms, context, cmp=-move_ms)

@@ -7,15 +7,13 @@ import numpy as np
 
 from seisproc_core.data.datum import Datum
 from seisproc_core.data.gather import Gather, Layout
-from seisproc_core.data.headers import Headers
 from seisproc_core.data.tables import Table
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims
-from seisproc_signal.shift import shift_traces
 from seisproc_signal.statics import words
-from seisproc_signal.statics.stations import keys_of, station_of, stations
+from seisproc_signal.statics.stations import rows_of, stations
 from seisproc_signal.windows import with_live_words
 
 DATUM = ("datum_m", "replacement_m_per_s")
@@ -54,20 +52,21 @@ class ApplyStatics(Processor):
             raise self.bad(
                 "source" if self.source is not None else "receiver", f"is for {stated}; the survey is at {layout.datum}"
             )
-        for side in ("source", "receiver"):
-            self._static_ms(layout, side)
+        self._terms_ms(layout)
 
     def plan(self, layout: Layout) -> Layout:
-        return attrs.evolve(layout, headers=self._noted(with_live_words(layout)), datum=layout.datum or self._datum())
+        terms_ms = self._terms_ms(layout)
+        move_ms = terms_ms["source"] + terms_ms["receiver"]
+        headers = words.noted(with_live_words(layout).headers, self.name, move_ms, **terms_ms)
+        return attrs.evolve(layout, headers=headers, datum=layout.datum or self._datum())
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        move_ms = self._static_ms(batch, "source") + self._static_ms(batch, "receiver")
-        moved = shift_traces(batch, move_ms / 1000 / batch.sampling.interval_s, context)
-        return moved.with_headers(self._noted(moved))
+        terms_ms = self._terms_ms(batch)
+        return words.applied(batch, self.name, terms_ms["source"] + terms_ms["receiver"], context, **terms_ms)
 
-    def _noted(self, layout: Layout) -> Headers:
-        terms_ms = {side: self._static_ms(layout, side) for side in ("source", "receiver")}
-        return words.noted(layout.headers, self.name, terms_ms["source"] + terms_ms["receiver"], **terms_ms)
+    def _terms_ms(self, layout: Layout) -> dict[str, np.ndarray]:
+        """Static of source and receiver of every trace, ms."""
+        return {side: self._static_ms(layout, side) for side in ("source", "receiver")}
 
     def _datum(self) -> Datum | None:
         """The datum that the tables name."""
@@ -91,14 +90,10 @@ class ApplyStatics(Processor):
         names = tuple(name for name in table.columns if name not in ("static_ms", *DATUM))
         if not names:
             raise self.bad(side, "needs columns of header words that say which traces its rows are for")
-        held, place = stations(np.stack([table[name] for name in names], axis=1))
+        held, _ = stations(np.stack([table[name] for name in names], axis=1))
         if len(held) < len(table):
             raise self.bad(side, f"has several rows for the same {', '.join(names)}")
-        static_ms = np.empty(len(held))
-        static_ms[place] = table["static_ms"]
-        keys = keys_of(layout.headers, names)
-        row = station_of(keys, held)
-        if (row < 0).any() and self.missing_ms is None:
-            where = ", ".join(f"{name} {value:g}" for name, value in zip(names, keys[np.argmax(row < 0)], strict=True))
-            raise self.bad(side, f"has no row for {where}; missing_ms says what such stations get")
-        return np.where(row < 0, self.missing_ms or 0.0, static_ms[row])
+        row, lacking = rows_of(table, names, layout.headers)
+        if lacking and self.missing_ms is None:
+            raise self.bad(side, f"has no row for {lacking}; missing_ms says what such stations get")
+        return np.where(row < 0, self.missing_ms or 0.0, table["static_ms"][row])

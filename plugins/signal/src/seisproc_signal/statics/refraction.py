@@ -12,11 +12,11 @@ from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import processor
 from seisproc_core.processing.survey_scope import SurveyProcessor, Tables
 from seisproc_signal import claims
-from seisproc_signal.shift import shift_traces
 from seisproc_signal.statics import words
 from seisproc_signal.statics.stations import (
     RECEIVER,
     SOURCE,
+    bisquare,
     check_words,
     conjugate_gradients,
     keys_of,
@@ -28,7 +28,6 @@ from seisproc_signal.windows import with_live_words
 _TERMS = ("source", "receiver")
 DAMPING = 1e-6  # of a station's picks: what they leave open stays small
 ROUNDS = 6
-TUNING = 4.685 * 1.4826  # Tukey's bisquare, of a median of absolute residuals
 
 
 @processor("refraction_statics", scope="survey", kernels=("convolve",), claims=claims.REFRACTION_STATICS)
@@ -130,9 +129,8 @@ class RefractionStatics(SurveyProcessor):
         static_ms = {term: np.asarray(table["static_ms"][row]) for term, row in rows.items()}
         thickness = {f"{term}_thickness_m": table["thickness_m"][row].astype(np.float32) for term, row in rows.items()}
         move_ms = static_ms["source"] + static_ms["receiver"]
-        moved = shift_traces(batch, move_ms / 1000 / batch.sampling.interval_s, context)
-        headers = words.noted(moved.headers, "refraction", move_ms, **static_ms)
-        return moved.with_headers(headers.with_columns(**thickness))
+        moved = words.applied(batch, "refraction", move_ms, context, **static_ms)
+        return moved.with_headers(moved.headers.with_columns(**thickness))
 
 
 def delay_times(
@@ -157,11 +155,10 @@ def delay_times(
         )
         spread = float((weight * far_left**2).sum())
         slowness = float((weight * time_left * far_left).sum()) / spread if spread > 0 else 0.0
-        error = np.abs(time_left - slowness * far_left)
-        scale = TUNING * float(np.median(error[picked])) if picked.any() else 0.0
-        if scale <= 1e-9 or turn == ROUNDS - 1:
+        again = None if turn == ROUNDS - 1 else bisquare(np.abs(time_left - slowness * far_left), picked)
+        if again is None:
             break
-        weight = picked * np.square(1 - np.square(np.minimum(error / scale, 1)))
+        weight = again
     return terms[0] - slowness * terms[1], slowness
 
 

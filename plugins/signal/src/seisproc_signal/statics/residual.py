@@ -14,7 +14,6 @@ from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import processor
 from seisproc_core.processing.survey_scope import SurveyProcessor, Tables
 from seisproc_signal import claims
-from seisproc_signal.shift import shift_traces
 from seisproc_signal.statics import words
 from seisproc_signal.statics.correlating import peak_lags, shifted_rows, windowed, with_pilots
 from seisproc_signal.statics.stations import (
@@ -182,10 +181,8 @@ class ResidualStatics(SurveyProcessor):
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         source_ms, receiver_ms = self._statics(batch, context)
-        moved = shift_traces(batch, (source_ms + receiver_ms) / 1000 / batch.sampling.interval_s, context)
-        return moved.with_headers(
-            words.noted(moved.headers, self.name, source_ms + receiver_ms, source=source_ms, receiver=receiver_ms)
-        )
+        move_ms = source_ms + receiver_ms
+        return words.applied(batch, self.name, move_ms, context, source=source_ms, receiver=receiver_ms)
 
 
 def align(

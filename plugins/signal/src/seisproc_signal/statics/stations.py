@@ -8,6 +8,7 @@ import numpy as np
 
 from seisproc_core.data.gather import Layout
 from seisproc_core.data.headers import Headers
+from seisproc_core.data.tables import Table
 from seisproc_core.data.words import canonical, word
 from seisproc_core.processing.processor import Processor
 
@@ -32,13 +33,25 @@ def stations(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def station_of(keys: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Row of `table`, which is in ascending order as from `stations`, that each row of `keys` is; -1 for none."""
+    """Row of `table` that each row of `keys` is, the last of several; -1 for none."""
     merged, index = np.unique(np.concatenate([table, keys]), axis=0, return_inverse=True)
     index = index.reshape(-1)
     place = np.full(len(merged), -1)
     place[index[: len(table)]] = np.arange(len(table))
     found: np.ndarray = place[index[len(table) :]]
     return found
+
+
+def rows_of(table: Table, names: tuple[str, ...], headers: Headers) -> tuple[np.ndarray, str]:
+    """Row of a table that has the same values of some words, for each trace, and the first values that none has.
+
+    -1 where there is none; the text is empty where that does not happen.
+    """
+    keys = keys_of(headers, names)
+    row = station_of(keys, np.stack([table[name] for name in names], axis=1))
+    if not (row < 0).any():
+        return row, ""
+    return row, ", ".join(f"{name} {value:g}" for name, value in zip(names, keys[np.argmax(row < 0)], strict=True))
 
 
 def summed(values: np.ndarray, index: np.ndarray, count: int) -> np.ndarray:
@@ -93,17 +106,27 @@ def decompose(
 def decompose_robustly(
     values: np.ndarray, weight: np.ndarray, indexes: list[np.ndarray], damping: tuple[float, ...], rounds: int = 5
 ) -> list[np.ndarray]:
-    """As `decompose`, with traces far from the model counting less each time (Tukey's bisquare, tuning 4.685)."""
+    """As `decompose`, with traces far from the model counting less each time."""
     weight = weight.astype(np.float64)
     start = weight
     for turn in range(rounds):
         terms = decompose(values, weight, indexes, damping)
         left = np.abs(values - sum(term[index] for term, index in zip(terms, indexes, strict=True)))
-        scale = 4.685 * 1.4826 * float(np.median(left[start > 0])) if (start > 0).any() else 0.0
-        if scale <= 1e-9 or turn == rounds - 1:
+        again = None if turn == rounds - 1 else bisquare(left, start)
+        if again is None:
             break
-        weight = start * np.square(1 - np.square(np.minimum(left / scale, 1)))
+        weight = again
     return terms
+
+
+def bisquare(error: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+    """Weights less the larger an absolute error is (Tukey's bisquare, tuning 4.685); None where errors are nothing.
+
+    `weight` is what each counts without errors, boolean or a number.
+    """
+    counted = weight > 0
+    scale = 4.685 * 1.4826 * float(np.median(error[counted])) if counted.any() else 0.0
+    return None if scale <= 1e-9 else weight * np.square(1 - np.square(np.minimum(error / scale, 1)))
 
 
 class Terms:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from seisproc_core.data.gather import Layout
+from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.data.headers import Headers
+from seisproc_core.processing.context import Context
 from seisproc_core.processing.processor import Processor
+from seisproc_signal.shift import shift_traces
 
 SOURCE, RECEIVER, CMP, TOTAL = "source_static_ms", "receiver_static_ms", "cmp_static_ms", "total_static_ms"
 
@@ -36,6 +38,12 @@ def planned(layout: Layout, kind: str, *terms: str) -> Layout:
     """The layout with the words that `noted` writes for these terms."""
     zeros = np.zeros(layout.n_traces)
     return attrs.evolve(layout, headers=noted(layout.headers, kind, zeros, **dict.fromkeys(terms, zeros)))
+
+
+def applied(batch: Gather, kind: str, move_ms: np.ndarray, context: Context, **terms_ms: np.ndarray) -> Gather:
+    """Traces moved by so many ms each, and their headers telling of it."""
+    moved = shift_traces(batch, move_ms / 1000 / batch.sampling.interval_s, context)
+    return moved.with_headers(noted(moved.headers, kind, move_ms, **terms_ms))
 
 
 def noted(headers: Headers, kind: str, moved_ms: np.ndarray, **terms_ms: np.ndarray) -> Headers:
