@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -33,3 +34,9 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"reference data not found at {SHARED} (set SEISPROC_SHARED)")
     return SHARED
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same for a test whatever ran before it."""
+    return np.random.default_rng(20)

@@ -159,6 +159,20 @@ def test_no_file_is_long() -> None:
     assert {name: count for name, count in lengths.items() if count > MAX_LINES} == {}
 
 
+def test_no_tests_share_a_generator() -> None:
+    """What a test draws must not depend on the tests that ran before it: use the fixture `rng`, or make one inside."""
+    shared = [
+        f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
+        for path in sources()
+        if path.name.startswith(("test_", "conftest"))
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func).endswith("default_rng")
+    ]
+    assert shared == []
+
+
 def imported(path: Path) -> set[str]:
     """Top-level names of everything a file imports, wherever it does."""
     found = set()

@@ -29,8 +29,6 @@ from seisproc_velocity import plugin as velocity
 few = settings(
     max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate]
 )  # no shrinking: parameters say enough
-GENERATOR = np.random.default_rng(12)
-
 
 KERNELS = [*signal.seisproc_kernels(), *velocity.seisproc_kernels(), *denoise.seisproc_kernels()]
 
@@ -204,7 +202,7 @@ def test_sumute(seed: int, mode: int, times: list[float], ntaper: int, linvel: f
     amps=st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=6, max_size=6),
 )
 def test_sudipfilt(slopes: list[float], amps: list[float]) -> None:
-    traces = GENERATOR.standard_normal((53, 400)).astype(np.float32)
+    traces = np.random.default_rng(12).standard_normal((53, 400)).astype(np.float32)
     amps = amps[: len(slopes)]
     gather = make_gather(traces, cdp=1, channel=np.arange(53), offset=10 * np.arange(53))
     step = {"use": "fk_filter", "dips_ms_per_m": [1000 * s for s in slopes], "amplitudes": amps, "spacing_m": 10.0,

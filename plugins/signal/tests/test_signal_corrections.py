@@ -22,8 +22,6 @@ from seisproc_signal.taper import Taper
 from seisproc_signal.vibroseis import VibroseisCorrelate, linear_sweep
 from seisproc_signal.whiten import Whiten
 
-RNG = np.random.default_rng(12)
-
 
 def attenuated(times, spikes, q, reference, peak=25.0):
     """Ricker wavelets after travelling in a medium of constant Q, each made in the frequency domain."""
@@ -61,8 +59,8 @@ def test_phase_correction_alone_aligns_events_and_keeps_energy():
     assert np.argmax(clean) == 375 and np.linalg.norm(out) == pytest.approx(np.linalg.norm(data), rel=0.05)
 
 
-def test_a_table_of_equal_q_is_constant_q_and_layers_add_up():
-    gather = make_gather(RNG.standard_normal((2, 300)))
+def test_a_table_of_equal_q_is_constant_q_and_layers_add_up(rng):
+    gather = make_gather(rng.standard_normal((2, 300)))
     constant = run_processor(InverseQ, gather, {"q": 70.0, "kind": "both"}).traces
     layered = {"table": {"time_ms": [200, 600, 900], "q": [70, 70, 70]}, "kind": "both"}
     assert np.allclose(run_processor(InverseQ, gather, layered).traces, constant, atol=1e-5)
@@ -80,17 +78,17 @@ def test_the_gain_never_exceeds_its_limit_and_reaches_it(limit_db, decay):
     assert inverse_q.stabilised_gain(np.array([1.0]), limit_db)[0] == pytest.approx(1)
 
 
-def test_without_absorption_nothing_changes_and_time_zero_is_the_source():
-    traces = RNG.standard_normal((2, 400))
+def test_without_absorption_nothing_changes_and_time_zero_is_the_source(rng):
+    traces = rng.standard_normal((2, 400))
     out = run_processor(InverseQ, make_gather(traces, start_ms=-400), {"q": 1e9, "kind": "both"}).traces
     assert np.allclose(out, traces, atol=1e-5)
     early = run_processor(InverseQ, make_gather(traces, start_ms=-400), {"q": 20.0, "kind": "both"}).traces
     assert np.allclose(early[:, :100], traces[:, :100], atol=1e-5) and not np.allclose(early[:, 200:], traces[:, 200:])
 
 
-def test_inverse_q_passes_the_dot_product_test():
+def test_inverse_q_passes_the_dot_product_test(rng):
     operator = inverse_q.operator(build(InverseQ, "inverse_q", {"q": 50.0, "kind": "both"}), Sampling(-0.1, 0.004, 301))
-    x, y = RNG.standard_normal((2, 5, 301)).astype(np.float32)
+    x, y = rng.standard_normal((2, 5, 301)).astype(np.float32)
     window = np.zeros(5, np.int64), np.full(5, 301)
     forward, back = np.empty_like(x), np.empty_like(x)
     operator.apply(x, window, forward, Context())
@@ -115,8 +113,8 @@ def test_correlation_turns_sweeps_into_spikes_at_their_times(start_ms):
         assert np.allclose(wavelet, wavelet[::-1], atol=1e-4 * abs(strength))  # zero phase
 
 
-def test_correlation_is_numpys_and_a_pilot_is_a_sweep():
-    record = RNG.standard_normal((3, 900))
+def test_correlation_is_numpys_and_a_pilot_is_a_sweep(rng):
+    record = rng.standard_normal((3, 900))
     sweep = linear_sweep(10.0, 60.0, 1.2, 0.2, Sampling(0.0, 0.004, 900))
     expected = np.stack([np.correlate(x, sweep, "valid") for x in record]) / np.sum(sweep**2)
     parameters = {"start_hz": 10.0, "end_hz": 60.0, "sweep_ms": 1200.0, "taper_ms": 200.0}
@@ -141,8 +139,8 @@ def test_correlated_traces_live_where_the_sweep_meets_live_input():
 WHITE = {"low_hz": 10.0, "high_hz": 90.0, "bands": 12, "noise_percent": 0.01}
 
 
-def test_whitening_flattens_the_band_and_keeps_the_rms():
-    coloured = signal.lfilter([1], [1, -1.7, 0.8], RNG.standard_normal((6, 3000)), axis=1)
+def test_whitening_flattens_the_band_and_keeps_the_rms(rng):
+    coloured = signal.lfilter([1], [1, -1.7, 0.8], rng.standard_normal((6, 3000)), axis=1)
     for window in ({}, {"window_ms": 1000.0}):
         out = run_processor(Whiten, make_gather(coloured), WHITE | window)
         frequency, before = signal.welch(coloured, 250, nperseg=256, axis=1)
@@ -154,13 +152,13 @@ def test_whitening_flattens_the_band_and_keeps_the_rms():
         assert np.allclose(np.std(out.traces, axis=1), np.sqrt(np.mean(coloured**2, axis=1)), rtol=0.02)
 
 
-def test_whitening_measures_live_samples_only_and_its_bands_add_up_to_one():
+def test_whitening_measures_live_samples_only_and_its_bands_add_up_to_one(rng):
     step = build(Whiten, "whiten", {"low_hz": 10.0, "high_hz": 60.0, "bands": 5})
     frequency = np.linspace(0, 125, 500)
     total = step.gains(frequency).sum(axis=0)
     assert np.allclose(total[(frequency >= 10) & (frequency <= 60)], 1) and total[frequency > 72.5].max() < 1e-30
     traces = np.zeros((2, 1000))
-    traces[:, 400:600] = RNG.standard_normal(200)
+    traces[:, 400:600] = rng.standard_normal(200)
     live = (np.array([0, 400]), np.array([1000, 600]))
     out = run_processor(Whiten, make_gather(traces, live=live), {"low_hz": 10.0, "high_hz": 60.0}).traces
     assert np.isclose(np.sum(out[1] ** 2), np.sum(traces[1] ** 2)) and not out[1, :400].any()
@@ -187,7 +185,7 @@ def bad_traces():
     """Nine good traces and one of each kind of bad one."""
     times = np.arange(500) * 0.004
     wave = np.stack([np.sin(2 * np.pi * 20 * (times + 0.003 * k)) for k in range(14)])
-    wave += 0.1 * RNG.standard_normal(wave.shape)
+    wave += 0.1 * np.random.default_rng(12).standard_normal(wave.shape)
     wave[9, 100] = 100
     wave[10] *= 8
     wave[11] *= 0.05
@@ -221,8 +219,8 @@ def test_killing_by_rule_flags_silences_and_keeps_rows_and_reasons():
     assert np.array_equal(flagged.traces, gather.traces) and flagged.headers.column("dead").tolist() == [2] + [0] * 13
 
 
-def test_levels_are_those_of_the_gather_and_its_live_samples():
-    traces = RNG.standard_normal((8, 400))
+def test_levels_are_those_of_the_gather_and_its_live_samples(rng):
+    traces = rng.standard_normal((8, 400))
     traces[4:] *= 1000
     traces[0, :200] = 1e6
     live = (np.array([200] + [0] * 7), np.full(8, 400))

@@ -16,7 +16,6 @@ from seisproc_signal.plugin import seisproc_kernels
 
 KERNELS = seisproc_kernels()
 BACKENDS = ["reference", "numba"]
-RNG = np.random.default_rng(5)
 
 
 def worst(found, expected):
@@ -59,8 +58,8 @@ def reverberated(reflectivity, period, strength):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_predictive_decon_collapses_reverberations_to_the_primaries(backend):
-    primaries = RNG.standard_normal((6, 4000)) * (RNG.random((6, 4000)) < 0.1)
+def test_predictive_decon_collapses_reverberations_to_the_primaries(backend, rng):
+    primaries = rng.standard_normal((6, 4000)) * (rng.random((6, 4000)) < 0.1)
     gather = make_gather(reverberated(primaries, 30, 0.5), interval_ms=4)
     parameters = {"gap_ms": 112.0, "operator_ms": 20.0, "prewhitening_percent": 0.0}
     out = run_processor(Decon, gather, parameters, kernels=KERNELS, backend=backend).traces
@@ -79,19 +78,19 @@ def test_spiking_decon_turns_a_minimum_phase_wavelet_into_a_spike():
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_white_input_is_unchanged(backend):
+def test_a_white_input_is_unchanged(backend, rng):
     spike = np.zeros((3, 300))
     spike[[0, 1, 2], [0, 150, 299]] = [1, -2, 3]
     out = run_processor(Decon, make_gather(spike), kernels=KERNELS, backend=backend).traces
     assert np.allclose(out, spike, atol=1e-6)
-    noise = RNG.standard_normal((4, 20_000))
+    noise = rng.standard_normal((4, 20_000))
     out = run_processor(Decon, make_gather(noise), {"operator_ms": 40.0}, kernels=KERNELS, backend=backend).traces
     assert np.linalg.norm(out - noise) < 0.04 * np.linalg.norm(noise)
 
 
-def test_the_output_is_whiter_than_the_input():
+def test_the_output_is_whiter_than_the_input(rng):
     wavelet = signal.lfilter([1], [1, -1.5, 0.9], np.eye(1, 100)[0])
-    traces = signal.lfilter(wavelet, 1, RNG.standard_normal((5, 3000)), axis=1)
+    traces = signal.lfilter(wavelet, 1, rng.standard_normal((5, 3000)), axis=1)
     out = run_processor(Decon, make_gather(traces), {"operator_ms": 80.0}, kernels=KERNELS).traces
 
     def flatness(x):
@@ -111,13 +110,13 @@ def test_decon_does_not_depend_on_scale(scale, seed):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_design_window_follows_the_velocity(backend):
+def test_the_design_window_follows_the_velocity(backend, rng):
     """Noise of one colour below the line, of another above it: operators must come from below."""
     offsets = np.array([0, 500, 1000])
-    below = signal.lfilter([1], [1, 0.9], RNG.standard_normal((3, 1000)), axis=1)
-    above = signal.lfilter([1], [1, -0.9], RNG.standard_normal((3, 1000)), axis=1)
+    below = signal.lfilter([1], [1, 0.9], rng.standard_normal((3, 5000)), axis=1)
+    above = signal.lfilter([1], [1, -0.9], rng.standard_normal((3, 5000)), axis=1)
     edge = np.round((100 + offsets / 2.0) / 4).astype(int)
-    sample = np.arange(1000)
+    sample = np.arange(5000)
     traces = np.where(sample >= edge[:, None], below, 50 * above)
     gather = make_gather(traces, offset=offsets)
     parameters = {"operator_ms": 4.0, "output": "operator", "prewhitening_percent": 0.0}
@@ -128,8 +127,8 @@ def test_the_design_window_follows_the_velocity(backend):
     assert abs(fixed[0, 1] - 0.9) < 0.05 and np.all(fixed[1:, 1] < -0.4)
 
 
-def test_only_live_samples_are_used_and_dead_traces_stay_dead():
-    traces = RNG.standard_normal((3, 300))
+def test_only_live_samples_are_used_and_dead_traces_stay_dead(rng):
+    traces = rng.standard_normal((3, 300))
     live = (np.array([0, 50, 0]), np.array([300, 250, 0]))
     spoilt = traces.copy()
     spoilt[1, :50] = spoilt[1, 250:] = spoilt[2] = np.nan
@@ -140,16 +139,16 @@ def test_only_live_samples_are_used_and_dead_traces_stay_dead():
         assert not out[1, :50].any() and not out[1, 250:].any() and not out[2].any()
 
 
-def test_a_trace_silent_in_the_design_window_is_passed_on():
-    traces = RNG.standard_normal((2, 200))
+def test_a_trace_silent_in_the_design_window_is_passed_on(rng):
+    traces = rng.standard_normal((2, 200))
     traces[0, 100:] = 0
     parameters = {"design_start_ms": 400.0, "operator_ms": 40.0}
     out = run_processor(Decon, make_gather(traces), parameters, kernels=KERNELS).traces
     assert np.array_equal(out[0], make_gather(traces).traces[0]) and not np.allclose(out[1], traces[1])
 
 
-def test_the_whole_gather_shares_one_operator_whatever_its_neighbours_hold():
-    traces = signal.lfilter([1], [1, -0.8], RNG.standard_normal((7, 500)), axis=1)
+def test_the_whole_gather_shares_one_operator_whatever_its_neighbours_hold(rng):
+    traces = signal.lfilter([1], [1, -0.8], rng.standard_normal((7, 500)), axis=1)
     gather = make_gather(traces, gather_starts=[0, 3, 3, 7], live=(np.zeros(7), np.array([500] * 6 + [0])))
     parameters = {"operator_ms": 8.0, "output": "operator"}
     found = run_processor(DeconEnsemble, gather, parameters, kernels=KERNELS).traces
@@ -159,8 +158,8 @@ def test_the_whole_gather_shares_one_operator_whatever_its_neighbours_hold():
     assert np.allclose(found[3:6], alone, atol=1e-6)
 
 
-def test_centred_mix_is_symmetric_and_stays_inside_the_gather():
-    traces = RNG.standard_normal((6, 400))
+def test_centred_mix_is_symmetric_and_stays_inside_the_gather(rng):
+    traces = rng.standard_normal((6, 400))
     gather = make_gather(traces, gather_starts=[0, 4, 6])
     parameters = {"operator_ms": 12.0, "mix": [1.0, 2.0, 1.0]}
     found = run_processor(DeconEnsemble, gather, parameters, kernels=KERNELS).traces

@@ -20,7 +20,6 @@ from seisproc_signal.mute import Mute, SurgicalMute
 from seisproc_signal.plugin import seisproc_kernels
 
 KERNELS = seisproc_kernels()
-RNG = np.random.default_rng(11)
 
 
 def spike(n: int = 801, at: int = 400) -> np.ndarray:
@@ -30,14 +29,14 @@ def spike(n: int = 801, at: int = 400) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("low", "high", "order"), [(10.0, 60.0, 4), (10.0, None, 3), (None, 60.0, 2), (2.0, 200.0, 6)])
-def test_butterworth_is_scipys_run_forward_and_backward(low, high, order):
+def test_butterworth_is_scipys_run_forward_and_backward(low, high, order, rng):
     parts = []
     if low:
         parts.append(signal.butter(order, low, "highpass", fs=500, output="sos"))
     if high:
         parts.append(signal.butter(order, high, "lowpass", fs=500, output="sos"))
     traces = np.zeros((3, 4001))
-    traces[:, 1700:2300] = RNG.standard_normal((3, 600))
+    traces[:, 1700:2300] = rng.standard_normal((3, 600))
     expected = signal.sosfiltfilt(np.concatenate(parts), traces, axis=1)
     given = {"order": order} | ({"low_hz": low} if low else {}) | ({"high_hz": high} if high else {})
     found = run_processor(Bandpass, make_gather(traces, interval_ms=2), given).traces
@@ -68,8 +67,8 @@ class TestZeroPhase:
             np.abs(edge[500:]).max() < 2e-2 * np.abs(edge).max() and np.abs(edge[-50:]).max() <= np.abs(edge[:50]).max()
         )
 
-    def test_equals_direct_convolution_in_double_precision(self, cls, parameters):
-        traces = RNG.standard_normal((40, 333)).astype(np.float32)
+    def test_equals_direct_convolution_in_double_precision(self, cls, parameters, rng):
+        traces = rng.standard_normal((40, 333)).astype(np.float32)
         instance = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
         dense = np.fft.irfft(instance.amplitude(np.fft.rfftfreq(1 << 17, 0.002), 250.0))
         lags = np.abs(np.arange(333)[:, None] - np.arange(333))
@@ -77,8 +76,8 @@ class TestZeroPhase:
         expected = traces @ dense[lags]
         assert np.sqrt(np.mean((found - expected) ** 2)) < 1e-5 * np.sqrt(np.mean(expected**2))
 
-    def test_start_time_plays_no_part(self, cls, parameters):
-        traces = RNG.standard_normal((3, 200))
+    def test_start_time_plays_no_part(self, cls, parameters, rng):
+        traces = rng.standard_normal((3, 200))
         runs = [run_processor(cls, make_gather(traces, interval_ms=2, start_ms=t), parameters) for t in (-100, 0, 100)]
         assert np.array_equal(runs[0].traces, runs[1].traces) and np.array_equal(runs[1].traces, runs[2].traces)
 
@@ -89,10 +88,10 @@ class TestZeroPhase:
             instance.apply(gather, Context(flag=np.ones(1, np.uint8)))
 
 
-def test_float32_transforms_are_exact_to_a_millionth():
+def test_float32_transforms_are_exact_to_a_millionth(rng):
     instance = Bandpass(low_hz=10.0, high_hz=80.0)
     transfer = instance.transfer(1500, 0.002)
-    traces = RNG.standard_normal((50, 1500)).astype(np.float32)
+    traces = rng.standard_normal((50, 1500)).astype(np.float32)
     out = np.empty_like(traces)
     filter_traces(traces, transfer, out, Context())
     exact = np.fft.irfft(np.fft.rfft(traces.astype(np.float64), transfer.length) * transfer.gain, transfer.length)[
@@ -108,8 +107,8 @@ def test_notch_removes_its_frequency_and_keeps_others():
     assert np.abs(out[[0, 2]]).max() < 1e-3 and np.allclose(out[1], gather.traces[1, 500:1500], atol=1e-3)
 
 
-def test_filter_after_mute_stays_muted_and_agc_leaves_the_mute_out():
-    gather = make_gather(RNG.standard_normal((4, 300)), interval_ms=2, offset=[0, 100, -200, 400])
+def test_filter_after_mute_stays_muted_and_agc_leaves_the_mute_out(rng):
+    gather = make_gather(rng.standard_normal((4, 300)), interval_ms=2, offset=[0, 100, -200, 400])
     muted = run_processor(Mute, gather, {"velocity_m_per_s": 1000.0})
     assert muted.live_window[0].tolist() == [0, 50, 100, 200]
     filtered = run_processor(Bandpass, muted, {"low_hz": 10.0, "high_hz": 60.0})
@@ -231,9 +230,9 @@ def test_traces_are_chosen_by_a_table_of_words():
         run_processor(Kill, gather, {"table": {"colour": [1]}})
 
 
-def test_combine_pairs_by_polarity_without_doubling_a_lone_trace():
-    signal_ = RNG.standard_normal((3, 20))
-    noise = RNG.standard_normal((2, 20))
+def test_combine_pairs_by_polarity_without_doubling_a_lone_trace(rng):
+    signal_ = rng.standard_normal((3, 20))
+    noise = rng.standard_normal((2, 20))
     traces = [signal_[0] + noise[0], -signal_[0] + noise[0], signal_[1] + noise[1], -signal_[1] + noise[1], -signal_[2]]
     words = {"polarity": [1, -1, 1, -1, -1], "channel": [7, 7, 8, 8, 9], "vertical_fold": 1}
     gather = make_gather(traces, gather_starts=[0, 2, 4, 4, 5], **words)

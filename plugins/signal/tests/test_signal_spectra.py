@@ -8,8 +8,6 @@ from scipy import signal
 
 from seisproc_signal import spectra
 
-RNG = np.random.default_rng(9)
-
 
 def test_amplitude_spectrum_of_seismic_unix(golden):
     gather, expected = golden("misc/ampspec")
@@ -30,8 +28,8 @@ def test_autocorrelation_of_seismic_unix(golden, case, options):
 
 
 @pytest.mark.parametrize("n", [1, 2, 255, 256])
-def test_autocorrelation_is_numpys(n):
-    traces = RNG.standard_normal((3, n))
+def test_autocorrelation_is_numpys(n, rng):
+    traces = rng.standard_normal((3, n))
     found = spectra.autocorrelation(traces, n + 5)
     for trace, row in zip(traces, found, strict=True):
         assert np.allclose(row[:n], np.correlate(trace, trace, "full")[n - 1 :]) and not row[n:].any()
@@ -41,8 +39,8 @@ def test_autocorrelation_is_numpys(n):
 
 
 @pytest.mark.parametrize(("segment", "overlap"), [(None, 0.5), (128, 0.5), (100, 0.75), (64, 0.0)])
-def test_power_spectrum_is_scipys_welch(segment, overlap):
-    traces = RNG.standard_normal((4, 1000)).astype(np.float32)
+def test_power_spectrum_is_scipys_welch(segment, overlap, rng):
+    traces = rng.standard_normal((4, 1000)).astype(np.float32)
     frequency, density = spectra.power_spectrum(traces, 0.002, segment=segment, overlap=overlap)
     size = segment or 1000
     expected = signal.welch(

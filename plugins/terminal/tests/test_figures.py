@@ -14,7 +14,6 @@ from seisproc_core.testing import make_gather
 from seisproc_terminal.figures import clip_level, draw, save_figure
 
 pytest.importorskip("matplotlib")
-RNG = np.random.default_rng(0)
 
 
 def axes():  # type: ignore[no-untyped-def]
@@ -24,17 +23,17 @@ def axes():  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("style", ["density", "wiggle"])
-def test_a_png_is_written(tmp_path: Path, style: str) -> None:
+def test_a_png_is_written(tmp_path: Path, style: str, rng: np.random.Generator) -> None:
     offset = np.tile(np.arange(12), 2) * 50
-    gather = make_gather(RNG.standard_normal((24, 100)), gather_starts=[0, 12, 24], offset=offset)
+    gather = make_gather(rng.standard_normal((24, 100)), gather_starts=[0, 12, 24], offset=offset)
     path = tmp_path / "gather.png"
     save_figure([("before", gather), ("after", gather)], path, word="offset", style=style, equalise=True)
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 5000
 
 
-def test_axes_run_down_in_ms_from_the_start_and_across_by_the_word() -> None:
+def test_axes_run_down_in_ms_from_the_start_and_across_by_the_word(rng: np.random.Generator) -> None:
     axis = axes()
-    draw(axis, make_gather(RNG.standard_normal((31, 50)), interval_ms=2, start_ms=-10, cdp=np.arange(100, 131)))
+    draw(axis, make_gather(rng.standard_normal((31, 50)), interval_ms=2, start_ms=-10, cdp=np.arange(100, 131)))
     assert axis.get_ylim() == pytest.approx((89.0, -11.0))
     labels = {int(label.get_text()): x for label, x in zip(axis.get_xticklabels(), axis.get_xticks(), strict=True)}
     assert len(labels) > 2 and all(x == pytest.approx(cdp - 100) for cdp, x in labels.items())
