@@ -101,3 +101,13 @@ def test_beginnings_of_ids_must_be_clear() -> None:
     for nothing in ("", "zzz"):
         with pytest.raises(UsageError, match="no job"):
             groups.find(store, nothing)
+
+
+def test_a_group_stands_for_the_latest_job_of_each_part() -> None:
+    store = MemoryStore()
+    members = [member(row) for row in range(3)]
+    store.add(*members, alone := Job(name="alone", type="flow", config={}))
+    store.move(members[1].id, State.CANCELLED)
+    store.add(again := member(1, retry_of=members[1].id))
+    assert groups.members(store, "9" * 5) == (members[0].id, again.id, members[2].id)
+    assert groups.members(store, alone.id) == (alone.id,)

@@ -155,3 +155,30 @@ def test_a_group_is_paused_resumed_and_cancelled_as_one(run: Run, lines: Path) -
     followed = run("jobs", "follow", group, "--json")
     assert followed.code == 0, followed.err
     assert [row["state"] for row in followed.document["lines"]] == ["completed"] * 3
+
+
+def test_a_job_and_a_group_come_after_a_group(run: Run, lines: Path, tmp_path: Path) -> None:
+    queued = ("run", "flow.toml", "--workers", 1, "--detach", "--json")
+    lines.write_text("line,wait_ms\nL1,500\nL2,0\n")
+    group = run(*queued, "--lines", lines).document["group"]
+    first = {job["id"] for job in run("jobs", "show", group, "--json").document["jobs"]}
+    after = ("--after", group[:9])
+    one = run(*queued, *after, "--set", "source.survey=L2_out.seis", "--out", "twice.seis").document["job"]
+    more = tmp_path / "more.csv"
+    more.write_text("line\nL1_out\nL2_out\n")
+    second = run(*queued, *after, "--lines", more).document["group"]
+    assert run("jobs", "follow", second).code == 0
+    for job in run("jobs", "show", second, "--json").document["jobs"]:
+        shown = run("jobs", "show", job["id"], "--json").document
+        assert (set(shown["after"]), shown["state"]) == (first, "completed")
+    assert run("jobs", "follow", one).code == 0
+    assert (tmp_path / "twice.seis").is_dir() and (tmp_path / "L1_out_out.seis").is_dir()
+
+    lines.write_text(f"line,trouble\nL2_out,\nL1_out,{tmp_path / 'bad'}\n")
+    group = run(*queued, "--lines", lines, "--replace").document["group"]
+    last = run(*queued, "--after", group, "--set", "source.survey=L3.seis", "--out", "never.seis").document["job"]
+    failed = run("jobs", "follow", last)
+    assert failed.code == 1 and " failed" in failed.out.partition(": ")[2]
+    assert not (tmp_path / "never.seis").exists()
+    unknown = run(*queued, "--after", "ffffff", "--out", "never.seis")
+    assert unknown.code == 2 and "no job with an id that begins with 'ffffff'" in unknown.document["error"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 import attrs
 
 from seisproc_core.errors import UsageError
-from seisproc_core.jobs import client, detached
+from seisproc_core.jobs import client, detached, groups
 from seisproc_core.jobs.events import EventBus
 from seisproc_core.jobs.handle import JobHandle, Progress
 from seisproc_core.jobs.model import Job, new_id
@@ -120,7 +121,8 @@ class Engine:
         detach
             Run it in a process of its own, that goes on when this one ends. Needs a durable store.
         after
-            Jobs that must be completed before; the flow, whose input they may make, is then planned when it starts.
+            Jobs, or ids of groups of them (beginnings will do), that must be completed before; the flow, whose input
+            they may make, is then planned when it starts.
         check
             False to queue at once and plan when the job starts; what is wrong with the flow is then the job's error.
 
@@ -138,7 +140,7 @@ class Engine:
             discard=discard,
             resume=resume,
             detach=detach,
-            after=_ids(after),
+            after=self._jobs_of(after),
         )
         self._refuse_if_closed()
         job = new_job(flow, request, self.registry, self.capacity)
@@ -178,7 +180,7 @@ class Engine:
             discard=discard,
             resume=resume,
             detach=detach,
-            after=_ids(after),
+            after=self._jobs_of(after),
             group=group,
             part_of=new_id() if group else "",
         )
@@ -357,6 +359,11 @@ class Engine:
         request = Request(workers=workers or self._workers, threads=threads or self._threads, driver=self._me)
         return attrs.evolve(request, **chosen)
 
+    def _jobs_of(self, chosen: Sequence[str | JobHandle]) -> tuple[str, ...]:
+        """Whole ids of jobs, a group's in its place, each once."""
+        ids = (groups.members(self.store, one) if isinstance(one, str) else (one.id,) for one in chosen)
+        return tuple(dict.fromkeys(itertools.chain.from_iterable(ids)))
+
     def _refuse_if_closed(self) -> None:
         if self._supervisor.closing:
             raise UsageError("the engine is closed")
@@ -403,7 +410,3 @@ def _without_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _ids(jobs: Sequence[str | JobHandle]) -> tuple[str, ...]:
-    return tuple(job if isinstance(job, str) else job.id for job in jobs)

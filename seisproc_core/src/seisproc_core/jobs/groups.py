@@ -129,6 +129,12 @@ def find(store: JobStore, beginning: str) -> Job | Group:
     raise UsageError(f"{len(ids)} groups of jobs with an id that begins with '{beginning}'")
 
 
+def members(store: JobStore, beginning: str) -> tuple[str, ...]:
+    """Whole ids of the jobs that an id stands for: of a group the latest of each part. See `find`."""
+    found = find(store, beginning)
+    return (found.id,) if isinstance(found, Job) else tuple(job.id for job in found.jobs)
+
+
 def every(store: JobStore, beginning: str, ask: Callable[[JobStore, str], Job]) -> list[Job]:
     """Ask something (`client.cancel`, `client.pause`, ...) of a job, or of every job of a group that it fits.
 

@@ -293,6 +293,5 @@ def _tell(jobs: list[Job], as_json: bool) -> None:
         output.document(shown[0] if len(shown) == 1 else {"jobs": shown})
         return
     for job in jobs:
-        waits = "" if job.finished or not job.state.endswith("ing") else "; it is asked to stop"
-        waits = waits if job.state in ("pausing", "cancelling") else ""
-        output.show(f"job {job.id} is {job.state}{waits}")
+        waits = "; it is asked to stop" if job.state in ("pausing", "cancelling") else ""
+        output.show(f"job {job.id} is {job.state}{waits}{job.error and f': {job.error}'}")
