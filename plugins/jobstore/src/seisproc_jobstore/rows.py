@@ -11,7 +11,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any
 
 import attrs
@@ -32,6 +32,7 @@ MAX_DOCUMENT = 64 << 20  # bytes of configuration, options, events and results o
 
 _TEXTS = ("name", "type", "output", "error", "driver")
 _NAMED = attrgetter(*_TEXTS)
+_DESCRIBED = attrgetter("id", "config", "name", "output", "error")  # what search words and steps are made of
 _EVENT = attrgetter(*(field.name for field in attrs.fields(Event)))
 _HAS_COLUMN = {*OUTLINE, *PROGRESS, *PLAIN, "resources", "after", "events"}
 _OTHERS = [field for field in attrs.fields(Job) if field.name not in _HAS_COLUMN]
@@ -82,16 +83,22 @@ def document_of(job: Job, events: Sequence[Event]) -> str:
     return document
 
 
+def _same(values: Sequence[object], others: Sequence[object]) -> bool:
+    """Whether these are the very same objects, in the same order."""
+    return len(values) == len(others) and all(map(is_, values, others))
+
+
 def document_after(job: Job, old: Job, document: str) -> str:
     """`document_of` of a job, given an older version of it and that one's document."""
-    changed = any(new is not before for new, before in zip(_REST(job), _REST(old), strict=True))
-    if changed or any(getattr(job, name) is not getattr(old, name) for name in _TEXTS):
+    if not (_same(_REST(job), _REST(old)) and _same(_NAMED(job), _NAMED(old))):
         return document_of(job, job.events)
     if job.events is old.events:
         return document
-    # The last member; in a text the quotes would be escaped, and events hold no members.
-    kept = document[: document.rindex('"events":[')]
-    return f'{kept}"events":{_encode([_EVENT(event) for event in job.events])}}}'
+    known = len(old.events)
+    if not _same(job.events[:known], old.events) or not known:
+        return document_of(job, job.events)
+    # Events are the last member: the new ones go before "]}".
+    return f"{document[:-2]},{_encode([_EVENT(event) for event in job.events[known:]])[1:]}}}"
 
 
 def row_of(
@@ -143,6 +150,9 @@ def progress_mark(job_id: str, done: int, total: int) -> int:
     return mark((text(job_id), done, total))
 
 
+_resources = functools.lru_cache(maxsize=64)(Resources)  # most jobs need the same
+
+
 def outline_of(row: Sequence[Any]) -> Outline:
     """The outline in the values of `OUTLINE` and their checksum."""
     if mark(tuple(row[:-1])) != row[-1]:
@@ -154,7 +164,7 @@ def outline_of(row: Sequence[Any]) -> Outline:
         version=version,
         state=_STATES[state],
         priority=priority,
-        resources=Resources(cpus, memory, gpus),
+        resources=_resources(cpus, memory, gpus),
         after=tuple(json.loads(parents)) if parents else (),
         driver=driver,
         attached=bool(attached),
@@ -220,7 +230,7 @@ def _described(job: Job, before: tuple[Job, Row] | None) -> Row:
     """The columns ``steps`` and ``words``."""
     if before is not None:
         old, row = before
-        if all(getattr(job, name) is getattr(old, name) for name in ("id", "config", "name", "output", "error")):
+        if _same(_DESCRIBED(job), _DESCRIBED(old)):
             return row[_STEPS : _STEPS + 2]
     return _list_of(tuple(steps_of(job))), words_of(job)
 

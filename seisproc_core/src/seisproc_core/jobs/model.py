@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -120,7 +121,10 @@ class Job:
         """The job after a transition; `IllegalTransition` where the table has no such edge."""
         check_transition(self.state, state)
         event = Event(len(self.events), state, time.time(), reason)
-        return attrs.evolve(self, state=state, events=(*self.events, event), **changes)
+        # `attrs.evolve`, at a third of its cost: every job moves several times.
+        values = dict(zip(_NAMES, _VALUES(self), strict=True)) | changes
+        values["state"], values["events"] = state, (*self.events, event)
+        return Job(**values)
 
     def to_json(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in _PLAIN}
@@ -143,10 +147,10 @@ class Job:
         return cls(**values)
 
 
+_NAMES = tuple(field.name for field in attrs.fields(Job))
+_VALUES = attrgetter(*_NAMES)
 _PLAIN = tuple(
-    field.name
-    for field in attrs.fields(Job)
-    if field.name not in ("config", "options", "resources", "after", "state", "events")
+    name for name in _NAMES if name not in ("config", "options", "resources", "after", "state", "events")
 )
 
 
