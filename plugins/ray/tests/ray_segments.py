@@ -36,7 +36,15 @@ def nap(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     _begin(folder, segment)
     taken = Path(folder, f"slot-{slot}")
     taken.touch(exist_ok=False)
-    print("hello from", segment, os.environ["OMP_NUM_THREADS"], os.environ["RAYON_NUM_THREADS"], flush=True)
+    print(
+        "hello from",
+        segment,
+        os.environ["OMP_NUM_THREADS"],
+        os.environ["RAYON_NUM_THREADS"],
+        "nice",
+        os.nice(0),
+        flush=True,
+    )
     time.sleep(0.02)
     taken.unlink()
     return _receipt(segment)

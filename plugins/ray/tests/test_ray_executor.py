@@ -61,6 +61,11 @@ def test_threads_reach_the_numerical_libraries(stage: Stage) -> None:
     assert "hello from 1 3 3" in stage.log()
 
 
+def test_workers_are_no_nicer_than_their_engine(stage: Stage) -> None:
+    stage.run("nap", 1)
+    assert f"hello from 0 1 1 nice {os.nice(0)}\n" in stage.log()
+
+
 def test_all_sockets_are_on_the_loopback_interface(stage: Stage) -> None:
     found: set[tuple[int, str]] = set()
 

@@ -130,8 +130,10 @@ class Spares:
 
     def check_room(self) -> None:
         """Raise `UsageError` where a local Ray will never have what each worker is to be given."""
-        there = self.ray.cluster_resources() if self._settings.local else {}
-        for name, amount in self._settings.resources if self._settings.local else ():
+        if not (self._settings.local and self._settings.resources):
+            return
+        there = self.ray.cluster_resources()
+        for name, amount in self._settings.resources:
             if there.get(name, 0) < amount:
                 raise UsageError(
                     f"SEISPROC_RAY_RESOURCES asks for {name} {amount:g}, this machine has {there.get(name, 0):g}; join "

@@ -88,7 +88,11 @@ class _Driver:
                 "include_dashboard": self.settings.dashboard,
                 "object_store_memory": _OBJECT_STORE,
                 "_temp_dir": str(self.folder / "r"),  # Ray opens its own to everybody; the one above stays ours
-                "_system_config": {"prestart_worker_first_driver": False, "enable_worker_prestart": False},
+                "_system_config": {
+                    "prestart_worker_first_driver": False,
+                    "enable_worker_prestart": False,
+                    "worker_niceness": 0,  # Ray's own 15 keeps workers from starting on a machine that is busy
+                },
             }
         self.dashboard = str(ray.init(**common).dashboard_url or "")
         self.ray = ray

@@ -133,8 +133,12 @@ _WHERE = (
 _DETACH = click.option("--detach", is_flag=True, help="Queue it and return; it goes on when the shell closes.")
 _QUEUE = (
     click.option("--priority", type=click.IntRange(0, 9), default=5, show_default=True, help="9 goes first."),
-    click.option("--after", multiple=True, metavar="JOB",
-                 help="Start when this job, or group of jobs, is complete. May be repeated."),
+    click.option(
+        "--after",
+        multiple=True,
+        metavar="JOB",
+        help="Start when this job, or group of jobs, is complete. May be repeated.",
+    ),
 )
 _OUTPUT = (
     click.option("--replace", is_flag=True, help="Replace an existing output, once the new one is whole."),

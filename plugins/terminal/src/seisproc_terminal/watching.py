@@ -90,7 +90,7 @@ def _why(job: Job, interrupted: bool, waits: Callable[[str], str]) -> str:
     """Why a job without an error is where it is."""
     if interrupted:
         return "its process is gone; the next engine takes it up"
-    reason = "" if job.finished or not job.events else job.events[-1].reason
+    reason = job.events[-1].reason if job.events else ""
     return (job.state == "queued" and waits(job.id)) or reason
 
 

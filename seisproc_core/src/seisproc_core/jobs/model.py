@@ -149,9 +149,7 @@ class Job:
 
 _NAMES = tuple(field.name for field in attrs.fields(Job))
 _VALUES = attrgetter(*_NAMES)
-_PLAIN = tuple(
-    name for name in _NAMES if name not in ("config", "options", "resources", "after", "state", "events")
-)
+_PLAIN = tuple(name for name in _NAMES if name not in ("config", "options", "resources", "after", "state", "events"))
 
 
 def replay(events: tuple[Event, ...]) -> State:
