@@ -32,11 +32,11 @@ def flow(space: Workspace) -> Iterator[Row]:
         space.fresh(f"{name}.seis")
     amount = (traces, "traces")
     job, loop = seconds["job"], seconds["loop"]
-    yield against("AGC + band-pass, in process", job, "plain loop, same I/O", loop, goal=at_most(1.15), amount=amount)
+    yield against("AGC + band-pass, in process", job, "plain loop, same I/O", loop, goal=at_most(1.02), amount=amount)
     yield against("AGC + band-pass, in process", job, "plain loop, no fsync", seconds["unsynced"], amount=amount)
     yield against(
         "AGC + band-pass, 2 processes", seconds["job2"], "2 plain loops, start-up included", seconds["loop2"],
-        goal=at_most(1.15), amount=amount,
+        goal=at_most(1.02), amount=amount,
     )  # fmt: skip
     yield against("durable writing of the plain loop", loop, "no fsync", seconds["unsynced"], goal=at_most(1.10))
 

@@ -35,7 +35,7 @@ class _Wish:
 ADVICE = "; move the file away to begin a new one (unfinished outputs can still be resumed by their path)"
 _TIMEOUT_S = 5.0
 _WAL_KEPT = 16 << 20  # bytes
-_CACHE_KIB = 4_096
+_CACHE_KIB = 2_048  # full after some thousand jobs; until then it is what a program that runs many grows by
 
 
 def _make(path: Path) -> None:
