@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
 import pywt
@@ -36,7 +37,7 @@ def collect(transform: Transform, traces: np.ndarray, first: int = 0, end: int |
     bands: list[Band] = []
 
     def keep(band: Band) -> None:
-        bands.append(Band(band.cells.copy(), band.first, band.end))
+        bands.append(Band(band.cells.copy(), band.first, band.end, per_value=band.per_value))
 
     count = len(traces)
     transform.rework(traces, np.full(count, first), np.full(count, traces.shape[1] if end is None else end), keep)
@@ -148,16 +149,49 @@ def test_stockwell_follows_its_definition():
     assert length >= 350
     spectrum = np.fft.fft(traces[0].astype(np.float64), length) / length
     step = 1 / (length * DT)
-    lowest = int(np.ceil(10 / step))
-    for number in range(0, len(bands), 7):
-        centre = lowest + number
-        offset = np.arange(-centre, length // 2 - centre + 1)
-        weighted = spectrum[centre + offset] * np.exp(-2 * (np.pi * offset / centre) ** 2)
+    assert len(bands) == 1 + int(16 * np.log2(60 / 10))
+    for number in range(0, len(bands), 5):
+        centre = 10 * 2 ** (number / 16) / step
+        bins = np.arange(length // 2 + 1)
+        weighted = spectrum[bins] * np.exp(-2 * (np.pi * (bins - centre) / centre) ** 2)
         cells = bands[number].cells[0]
         at = np.arange(len(cells)) * length / len(cells)
-        expected = np.abs(np.exp(2j * np.pi * np.outer(at, offset) / length) @ weighted)
+        expected = np.abs(np.exp(2j * np.pi * np.outer(at, bins) / length) @ weighted)
         assert np.allclose(length * expected, np.abs(cells), atol=2e-3 * length * expected.max())
     assert pytest.approx(0.683, abs=1e-3) == REACH
+
+
+COUNTED = [Dwt("db4", 3), Swt("db4", 4), Wpt("db4", 3), *(t for t in TRANSFORMS if isinstance(t, Stft | Stockwell))]
+
+
+@pytest.mark.parametrize("transform", [*COUNTED, Synchrosqueezing(DT, 8, 100)], ids=str)
+def test_independent_values_of_a_band_are_counted(transform):
+    """The mean power of N independent values of white noise scatters by sqrt(2 / N), of complex ones by sqrt(1 / N)."""
+    powers: dict[float, list[float]] = {}
+    for band in collect(transform, noise(400, 800, 3), 200, 600):
+        live = np.abs(band.cells[:, band.first[0] : band.end[0]].astype(np.complex128))
+        stated = (band.end[0] - band.first[0]) / band.per_value
+        powers.setdefault(float(stated), []).extend(np.mean(live**2, axis=1))
+    for stated, power in powers.items():
+        found = (1 if band.parts == 2 else 2) / (np.std(power) / np.mean(power)) ** 2
+        assert 0.4 < found / stated < 2.5  # which changes sqrt(2 ln N) by a fifth where N is 10
+
+
+def test_stockwell_does_not_see_the_length_of_the_record():
+    """Silence behind the record, or before it, changes nothing: the same voices, and cells at the same times."""
+    traces = noise(4, 300, 2)
+
+    def cut(band: Band) -> None:
+        live = np.abs(band.cells[:, band.first[0] : band.end[0]])
+        band.cells[np.abs(band.cells) < np.median(live)] = 0
+
+    transform = Stockwell(DT, 10, 60)
+    expected = transform.rework(traces, np.zeros(4, np.int64), np.full(4, 300), cut)
+    for before, behind in ((0, 217), (48, 96)):
+        longer = np.pad(traces, ((0, 0), (before, behind)))
+        live = np.full(4, before), np.full(4, before + 300)
+        found = attrs.evolve(transform, lead=-before % 16).rework(longer, *live, cut)[:, before : before + 300]
+        assert np.linalg.norm(found - expected) < 0.03 * np.linalg.norm(expected)
 
 
 def test_changes_stay_near_their_time_and_frequency():

@@ -35,12 +35,15 @@ class Band:
         live samples.
     gauge
         Cells of the same shape that tell the noise level where `cells` themselves are too sparse to.
+    per_value
+        Cells to one independent value of white noise: more than 1 where neighbouring cells overlap.
     """
 
     cells: np.ndarray
     first: np.ndarray
     end: np.ndarray
     gauge: np.ndarray | None = None
+    per_value: float = 1.0
 
     @property
     def parts(self) -> int:
@@ -145,7 +148,8 @@ def shrinker(context: Context, factor: float, rule: Rule, mode: Mode, aperture: 
     factor
         Multiple of the threshold; 0 changes nothing.
     rule
-        ``universal``: sigma sqrt(2 ln n); ``sigma``: the noise's standard deviation itself.
+        ``universal``: sigma sqrt(2 ln n), n the independent values of a band; ``sigma``: the noise's standard
+        deviation itself.
     aperture
         Traces whose cells tell the noise level of each, int64 ``(n_traces, k)``, -1 for none; by default its own.
     """
@@ -163,7 +167,7 @@ def shrinker(context: Context, factor: float, rule: Rule, mode: Mode, aperture: 
         if mode == "adaptive":
             limit = _adaptive(band, sigma) if factor > 0 else np.zeros(count)
         elif rule == "universal":
-            limit = sigma * np.sqrt(2 * np.log(np.maximum(band.end - band.first, 2)))
+            limit = sigma * np.sqrt(2 * np.log(np.maximum((band.end - band.first) / band.per_value, 2)))
         shrink(band.reals, band.parts, factor * limit, SHAPES[mode], context.flag)
 
     return modify

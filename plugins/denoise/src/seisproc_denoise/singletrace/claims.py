@@ -57,7 +57,6 @@ TF_DENOISE = Claims(
         {"mode": "adaptive", "kind": "synchrosqueezing", "window_ms": 128},
     ),
     thresholded=True,
-    varies_with_start=("", "", "voices are at the frequencies of a DFT, which lie elsewhere on a longer trace", ""),
 )
 TF_REJECT = Claims(
     examples=(

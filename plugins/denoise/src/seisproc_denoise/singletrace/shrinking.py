@@ -26,9 +26,11 @@ class Shrinking(Processor):
     """What these processors share: the threshold, its rule, and what happens beyond it."""
 
     threshold: float = param(1.0, help="Multiple of the threshold that the rule gives; 0 changes nothing.", minimum=0)
-    rule: Literal["universal", "sigma"] = param("universal", help="Threshold sigma sqrt(2 ln n), or sigma itself.")
+    rule: Literal["sigma", "universal"] = param(
+        "sigma", help="Threshold sigma, the level of noise, or sigma sqrt(2 ln n)."
+    )
     mode: Literal["soft", "hard", "garrote", "adaptive"] = param(
-        "soft", help="What happens beyond the threshold; adaptive sets it from signal and noise."
+        "garrote", help="What happens beyond the threshold; adaptive sets it from signal and noise."
     )
 
     def transform(self, layout: Layout) -> Transform:
@@ -90,15 +92,18 @@ def _origin(layout: Layout) -> int:
     return round(-layout.sampling.start_s / layout.sampling.interval_s)
 
 
-@processor("wavelet_denoise", scope="trace", version=2, kernels=KERNELS, claims=claims.WAVELET_DENOISE)
+@processor("wavelet_denoise", scope="trace", version=3, kernels=KERNELS, claims=claims.WAVELET_DENOISE)
 class WaveletDenoise(_ByWavelets):
     """Attenuate random noise by shrinking wavelet coefficients, trace by trace.
 
     In each level (packet) the noise is taken from the live coefficients c: sigma = median |c| / 0.6745. Coefficients up
-    to the threshold L = `threshold` * sigma sqrt(2 ln n) (rule ``universal``) or `threshold` * sigma (``sigma``)
-    become 0; beyond it soft gives sign(c) (|c| - L), hard c, garrote c - L^2 / c. ``mode = "adaptive"`` is soft
-    with L = `threshold` * sigma^2 / s, s^2 = mean c^2 - sigma^2, level by level: little where signal is strong, all
-    where there is only noise. The coarsest approximation is kept.
+    to the threshold L = `threshold` * sigma (rule ``sigma``) or `threshold` * sigma sqrt(2 ln n) (``universal``, n the
+    independent values of the level) become 0; beyond it soft gives sign(c) (|c| - L), hard c, garrote c - L^2 / c.
+    ``mode = "adaptive"`` is soft with L = `threshold` * sigma^2 / s, s^2 = mean c^2 - sigma^2, level by level: little
+    where signal is strong, all where there is only noise. The coarsest approximation is kept.
+
+    The rule ``universal`` removes noise nearly to the last, and is for events with silence between them: where
+    reflections follow each other closely it takes most of them too.
 
     ``dwt`` is fast but its result depends on how events fall on the dyadic grid, which counts from time 0; ``swt`` has
     none and leaves fewer artefacts, at `levels` times the work; ``wpt`` divides high frequencies as finely as low ones.
@@ -112,7 +117,7 @@ class WaveletDenoise(_ByWavelets):
     """
 
 
-@processor("wavelet_denoise_spatial", scope="gather", version=2, kernels=KERNELS, claims=claims.WAVELET_DENOISE_SPATIAL)
+@processor("wavelet_denoise_spatial", scope="gather", version=3, kernels=KERNELS, claims=claims.WAVELET_DENOISE_SPATIAL)
 class WaveletDenoiseSpatial(_ByWavelets):
     """Attenuate random noise by shrinking wavelet coefficients, the noise measured over neighbouring traces.
 

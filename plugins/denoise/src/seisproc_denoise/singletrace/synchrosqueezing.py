@@ -13,6 +13,7 @@ from seisproc_denoise.singletrace.bands import Band, Modify
 VOICES = 16  # per octave
 WIDTH = 0.25  # of a voice in octaves: standard deviation of its Gaussian in log2 f
 OVERLAP = VOICES * WIDTH * np.sqrt(2 * np.pi)  # sum of all Gaussians at one frequency
+BANDWIDTH = WIDTH * np.log(2) * np.sqrt(np.pi)  # of a voice for white noise, as part of its frequency
 REACH = 2  # cells to either side of a cell that are judged with it: a ridge is that wide
 NOISE = 0.65  # of white noise squeezed and added over that reach, over that of a voice: ratio of the upper deciles
 ROWS = 8  # traces at a time: all voices of all of them are held
@@ -72,7 +73,8 @@ class Synchrosqueezing:
         for index, voice in enumerate(voices):
             ridge = squeezed[max(index - REACH, 0) : index + REACH + 1].sum(axis=0)
             before = np.abs(ridge)
-            modify(Band(ridge, first, end, voice))
+            bandwidth = BANDWIDTH * self.low_hz * 2 ** (index / VOICES)
+            modify(Band(ridge, first, end, voice, max(1 / (bandwidth * self.interval_s), 1.0)))
             gain = np.divide(np.abs(ridge), before, out=np.ones_like(before), where=before > 0)
             restored += squeezed[index].real * gain
         return restored

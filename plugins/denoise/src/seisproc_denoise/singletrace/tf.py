@@ -16,7 +16,7 @@ from seisproc_denoise.singletrace.aperture import CLIP, HARD, MEDIAN, chunks, ne
 from seisproc_denoise.singletrace.bands import Band, Block, Transform
 from seisproc_denoise.singletrace.shrinking import KERNELS, Shrinking
 from seisproc_denoise.singletrace.synchrosqueezing import Synchrosqueezing
-from seisproc_denoise.singletrace.timefrequency import Stft, Stockwell
+from seisproc_denoise.singletrace.timefrequency import Stft, Stockwell, coarseness
 
 OVERLAP = 4  # frames that share a sample
 SHORTEST = 8  # samples of a window
@@ -61,7 +61,8 @@ class _TimeFrequency(Processor):
         """The transform for traces of this layout."""
         interval, high = layout.sampling.interval_s, self._high(layout)
         if self.kind == "stockwell":
-            return Stockwell(interval, self.low_hz, high)
+            coarsest = coarseness(self.low_hz, interval)
+            return Stockwell(interval, self.low_hz, high, round(layout.sampling.start_s / interval) % coarsest)
         if self.kind == "synchrosqueezing":
             return Synchrosqueezing(interval, self.low_hz, high)
         hop = self._hop(layout)
@@ -71,19 +72,21 @@ class _TimeFrequency(Processor):
         return Stft("hann" if self.kind == "stft" else "gaussian", hop, OVERLAP, bins, lead)
 
 
-@processor("tf_denoise", scope="trace", version=2, kernels=KERNELS, claims=claims.TF_DENOISE)
+@processor("tf_denoise", scope="trace", version=3, kernels=KERNELS, claims=claims.TF_DENOISE)
 class TfDenoise(_TimeFrequency, Shrinking):
     """Attenuate random noise by shrinking cells of the time-frequency plane, trace by trace.
 
     At each frequency from `low_hz` to `high_hz` the noise is taken from the magnitudes |X| over live times, as
     sigma = median |X| / 1.1774 (Rayleigh), and cells shrink as in `wavelet_denoise`: to 0 up to the threshold
-    L = `threshold` * sigma sqrt(2 ln n) (rule ``universal``) or `threshold` * sigma (``sigma``), beyond it by
-    1 - L / |X| (soft), 1 (hard) or 1 - L^2 / |X|^2 (garrote); adaptive is soft with L = `threshold` * sigma^2 / s,
-    s^2 the power of the signal. Phases stay. Other frequencies pass untouched.
+    L = `threshold` * sigma (rule ``sigma``) or `threshold` * sigma sqrt(2 ln n) (``universal``, n the independent
+    values of a frequency, fewer than its cells, which overlap), beyond it by 1 - L / |X| (soft), 1 (hard) or
+    1 - L^2 / |X|^2 (garrote); adaptive is soft with L = `threshold` * sigma^2 / s, s^2 the power of the signal. Phases
+    stay. Other frequencies pass untouched.
 
     ``stft`` (Hann window) and ``gabor`` (Gaussian) have one window for all frequencies and are fast; ``stockwell``
-    has a window of one period at each frequency; ``synchrosqueezing`` sharpens a wavelet transform to ridges, for
-    signal that is a few tones at a time. With nothing shrunk each gives the trace back to rounding.
+    has a window of one period at each of 16 frequencies to the octave; ``synchrosqueezing`` sharpens a wavelet
+    transform to ridges, for signal that is a few tones at a time. With nothing shrunk each gives the trace back to
+    rounding.
 
     Not for signal that goes on through more than half of the trace at a frequency (vibrators without correlation,
     harmonics): its median measures the signal. Not for bursts on single traces: `tf_reject`.
@@ -94,7 +97,7 @@ class TfDenoise(_TimeFrequency, Shrinking):
     """
 
 
-@processor("tf_reject", scope="gather", version=2, kernels=("aperture_reject",), claims=claims.TF_REJECT)
+@processor("tf_reject", scope="gather", version=3, kernels=("aperture_reject",), claims=claims.TF_REJECT)
 class TfReject(_TimeFrequency):
     """Attenuate noise bursts that stand out of neighbouring traces in the time-frequency plane.
 

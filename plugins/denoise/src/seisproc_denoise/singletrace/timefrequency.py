@@ -16,6 +16,7 @@ Window = Literal["hann", "gaussian"]
 
 # The Gaussian of a voice, exp(-2 pi^2 r^2) at relative distance r from its frequency, is cut where it falls below 1e-4.
 REACH = float(np.sqrt(np.log(1e4) / 2)) / np.pi
+VOICES = 16  # of an S-transform per octave: a Gaussian has a standard deviation of 0.23 octaves
 
 
 @attrs.frozen
@@ -60,8 +61,10 @@ class Stft:
         shift = ahead - (length - 1) / 2
         low = np.ceil((first + shift) / self.hop).astype(np.int64)
         high = np.maximum(np.floor((end - 1 + shift) / self.hop).astype(np.int64) + 1, low)
+        # White noise fills 1.5 frequencies of a Hann window: so many values are independent in a window's time.
+        per_value = self.overlap / (length * np.sum(taper**2) / np.sum(taper) ** 2)
         for index in range(*self.bins):
-            modify(Band(cells[index], low, high))
+            modify(Band(cells[index], low, high, per_value=per_value))
         back = fft.irfft(cells.transpose(1, 2, 0), length, axis=2, workers=1) * taper
         total = np.zeros_like(padded)
         weight = np.zeros(padded.shape[1], np.float32)
@@ -79,9 +82,9 @@ class Stft:
 class Stockwell:
     """S-transform of the analytic signal, each voice sampled no finer than its bandwidth needs.
 
-    S(t, f) = sum_a X(f + a) exp(-2 pi^2 a^2 / f^2) exp(2 pi i a t): a Gaussian window that is one period wide, at every
-    frequency of the DFT between two given ones. A voice at f holds frequencies f (1 +- 0.68) only (the
-    Gaussian is cut at 1e-4), and as many samples as they need tell all of it.
+    S(t, f) = sum_a X(f + a) exp(-2 pi^2 a^2 / f^2) exp(2 pi i a t): a Gaussian window that is one period wide, at 16
+    frequencies to the octave between two given ones, whatever the length of the record. A voice at f holds frequencies
+    f (1 +- 0.68) only (the Gaussian is cut at 1e-4): every 2nd, 4th, 8th ... sample tells all of it.
 
     The inverse is that of least squares: X(f) = sum over voices of Gaussian times spectrum of voice, divided by the sum
     of squared Gaussians. It gives the trace back to rounding, and keeps what changes in a cell near that
@@ -93,29 +96,33 @@ class Stockwell:
         Sample interval.
     low_hz, high_hz
         Frequencies that may change.
+    lead
+        Samples put in front of the trace, so that cells do not depend on where it begins.
     """
 
     interval_s: float
     low_hz: float
     high_hz: float
+    lead: int = 0
 
     def rework(self, traces: np.ndarray, first: np.ndarray, end: np.ndarray, modify: Modify) -> np.ndarray:
         """See `Transform.rework`."""
-        n_samples = traces.shape[1]
-        voices = voices_of(self, n_samples)
-        spectrum = fft.rfft(traces, voices.length, axis=1, workers=1)
+        n_samples, ahead = traces.shape[1], self.lead
+        voices = voices_of(self, n_samples + ahead)
+        spectrum = fft.rfft(np.pad(traces, ((0, 0), (ahead, 0))), voices.length, axis=1, workers=1)
         changed = spectrum * voices.untouched
         for voice in voices.voices:
             cells = fft.ifft(
                 spectrum[:, voice.low : voice.high] * voice.gaussian, voice.samples, axis=1, norm="forward", workers=1
             )
-            density = voice.samples / voices.length
-            low = np.ceil(first * density).astype(np.int64)
-            high = np.maximum(np.floor((end - 1) * density).astype(np.int64) + 1, low)
-            modify(Band(cells, low, high))
+            every = voices.length // voice.samples
+            low = -(-(first + ahead) // every)
+            high = np.maximum((end + ahead - 1) // every + 1, low)
+            per_value = max(voice.samples / float(np.sum(voice.gaussian**2)), 1.0)
+            modify(Band(cells, low, high, per_value=per_value))
             back = fft.fft(cells, axis=1, norm="forward", overwrite_x=True, workers=1)[:, : voice.high - voice.low]
             changed[:, voice.low : voice.high] += back * voice.dual
-        restored: np.ndarray = fft.irfft(changed, voices.length, axis=1, workers=1)[:, :n_samples]
+        restored: np.ndarray = fft.irfft(changed, voices.length, axis=1, workers=1)[:, ahead : ahead + n_samples]
         return restored
 
 
@@ -160,26 +167,36 @@ class Voices:
 @lru_cache(maxsize=8)
 def voices_of(transform: Stockwell, n_samples: int) -> Voices:
     """Prepare an S-transform for a trace length, padded by twice the longest window against wrap-around."""
+    octaves = np.log2(transform.high_hz / transform.low_hz)
+    centres = transform.low_hz * 2 ** (np.arange(int(VOICES * octaves + 1e-9) + 1) / VOICES)
     pad = int(np.ceil(2 / (transform.low_hz * transform.interval_s)))
-    length = fft.next_fast_len(n_samples + min(pad, n_samples), real=True)
+    coarsest = coarseness(transform.low_hz, transform.interval_s)
+    length = coarsest * fft.next_fast_len(-(-(n_samples + min(pad, n_samples)) // coarsest), real=True)
     bins = length // 2 + 1
-    step = 1 / (length * transform.interval_s)
-    lowest = max(1, int(np.ceil(transform.low_hz / step)))
-    highest = min(bins - 1, int(np.floor(transform.high_hz / step)))
     made, power = [], np.zeros(bins)
-    for centre in range(lowest, highest + 1):
-        reach = int(REACH * centre)
-        low, high = max(centre - reach, 0), min(centre + reach + 1, bins)
+    for hz in centres:
+        centre = hz * length * transform.interval_s
+        low, high = max(int(np.ceil(centre * (1 - REACH))), 0), min(int(centre * (1 + REACH)) + 1, bins)
         gaussian = np.exp(-2 * (np.pi * (np.arange(low, high) - centre) / centre) ** 2)
         power[low:high] += gaussian**2
-        made.append((low, high, fft.next_fast_len(high - low), gaussian))
+        every = coarseness(hz, transform.interval_s)
+        while length // every < high - low:
+            every //= 2
+        made.append((low, high, length // every, gaussian))
     # Outside the band few voices overlap: there the inverse fades instead of blowing up what they hold.
-    total = np.maximum(power, power[lowest : highest + 1].min(initial=np.inf))
+    frequency = fft.rfftfreq(length, transform.interval_s)
+    inside = (frequency >= transform.low_hz) & (frequency <= transform.high_hz)
+    total = np.maximum(power, power[inside].min(initial=np.inf))
     voices = tuple(
         Voice(low, high, samples, gaussian.astype(np.float32), (gaussian / total[low:high]).astype(np.float32))
         for low, high, samples, gaussian in made
     )
     return Voices(length, voices, (1 - power / total).astype(np.float32))
+
+
+def coarseness(hz: float, interval_s: float) -> int:
+    """Samples from cell to cell of the voice at a frequency: the largest power of two that keeps all of its band."""
+    return 2 ** max(int(np.log2(1 / (2 * REACH * hz * interval_s))), 0)
 
 
 def _taper(window: Window, length: int) -> np.ndarray:

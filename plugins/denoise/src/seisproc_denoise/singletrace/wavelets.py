@@ -89,10 +89,10 @@ class Swt:
         length, analysis, synthesis, kept = _responses(self.wavelet, self.levels, n_samples)
         spectrum = fft.rfft(traces, length, axis=1, workers=1)
         restored = spectrum * kept
-        for forward, backward in zip(analysis, synthesis, strict=True):
+        for level, (forward, backward) in enumerate(zip(analysis, synthesis, strict=True), start=1):
             cells = fft.irfft(spectrum * forward, length, axis=1, overwrite_x=True, workers=1)
             # Padding holds the tails of edge cells: they shrink with the rest but tell nothing of the noise.
-            modify(Band(cells, first, end))
+            modify(Band(cells, first, end, per_value=2**level))
             restored += fft.rfft(cells, axis=1, workers=1) * backward
         back: np.ndarray = fft.irfft(restored, length, axis=1, overwrite_x=True, workers=1)[:, :n_samples]
         return back
