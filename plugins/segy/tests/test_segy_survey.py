@@ -24,6 +24,7 @@ from seisproc_core.errors import (
     StorageError,
     UsageError,
 )
+from seisproc_segy import describe
 from seisproc_segy.storage import SegyStorage
 
 Write = Callable[..., Path]
@@ -231,10 +232,27 @@ def test_files_of_other_kinds_are_named(storage: SegyStorage, tmp_path: Path) ->
             storage.open([str(tmp_path / "a.sgy")], {})
 
 
+@pytest.mark.parametrize("content", [b"<!DOCTYPE html>\r\n" * 300, b"1,2,3\n" * 2000, b"\thello, world " * 400])
+def test_text_files_are_named(storage: SegyStorage, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.sgy").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.sgy is a text file, not SEG-Y or SU: it begins with '\S"):
+        storage.open([str(tmp_path / "a.sgy")], {})
+    with pytest.raises(DataError, match="is a text file"):
+        describe(str(tmp_path / "a.sgy"))
+
+
 def test_files_with_other_delays(storage: SegyStorage, tmp_path: Path, segy_file: Write) -> None:
     paths = [str(segy_file(tmp_path / f"{d}.sgy", ramp(2, 4), words={(109, "i2"): d})) for d in (0, 100)]
     with pytest.raises(DataError, match=r"2 at 0 ms \(first: 0.sgy trace 1\), 2 at 100 ms \(first: 100.sgy trace 1\)"):
         storage.open(paths, {})
+
+
+def test_a_description_tells_of_starts_that_differ(tmp_path: Path, segy_file: Write) -> None:
+    """Import refuses such a file: who looks at it before is told."""
+    path = str(segy_file(tmp_path / "a.sgy", ramp(3, 4), words={(109, "i2"): [0, -20, 100]}))
+    assert any("different times, from -20 to 100 ms" in note for note in describe(path)["findings"])
+    same = str(segy_file(tmp_path / "b.sgy", ramp(3, 4), words={(109, "i2"): [8, 8, 8]}))
+    assert not any("different times" in note for note in describe(same)["findings"])
 
 
 def test_mixed_sample_intervals_are_listed(storage: SegyStorage, tmp_path: Path, segy_file: Write) -> None:

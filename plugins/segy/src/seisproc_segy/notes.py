@@ -10,7 +10,7 @@ from seisproc_core.errors import DataError
 from seisproc_segy.headermap import STATED, Places, words_or_zero
 from seisproc_segy.options import ReadOptions
 from seisproc_segy.stanza import layout_of
-from seisproc_segy.timing import odd_scalar
+from seisproc_segy.timing import delay_ms, odd_scalar
 
 if TYPE_CHECKING:
     from seisproc_segy.fallback import SegyFile
@@ -38,6 +38,7 @@ def notes_on(file: SegyFile, prefix: bytes, places: Places, options: ReadOptions
         *_on_map(file, options),
         *_on_units(file, prefix, places, options),
         *_on_scalars(file, places, options),
+        *_on_starts(file, places, options),
         *given,
     ]
 
@@ -96,6 +97,19 @@ def _on_scalars(file: SegyFile, places: Places, options: ReadOptions) -> list[st
                 f"is applied as it stands; set = {{ {name} = N }} takes another for all"
             )
     return notes
+
+
+def _on_starts(file: SegyFile, places: Places, options: ReadOptions) -> list[str]:
+    """Whether traces start at different times, as far as those looked at tell."""
+    if options.delay_ms is not None or options.delays == "pad":
+        return []
+    starts = delay_ms(*_some(file, places, ("delay", "time_scalar")))
+    if (starts == starts[0]).all():
+        return []
+    return [
+        f"traces start at different times, from {starts.min():g} to {starts.max():g} ms (bytes 109-110): "
+        'delays = "pad" puts them on one time axis, delay_ms = N reads all with one start'
+    ]
 
 
 def _some(file: SegyFile, places: Places, names: tuple[str, ...]) -> list[np.ndarray]:

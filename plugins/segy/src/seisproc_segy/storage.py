@@ -22,6 +22,8 @@ _FOREIGN = {
     b"\x1f\x8b\x08": "compressed with gzip; unpack it first",
     b"PK\x03\x04": "a ZIP archive; unpack it first",
 }
+_TEXT_HEADER, _FILE_HEADER = 3200, 3600
+_TEXT = bytes([*range(0x20, 0x7F), *b"\t\n\r\f"])
 
 
 class SegyStorage:
@@ -64,10 +66,14 @@ class SegyStorage:
 
 
 def _refuse_foreign(path: str, head: bytes) -> None:
-    """Refuse by name what is often mistaken for SEG-Y."""
+    """Refuse by name what is often mistaken for SEG-Y; `head` are the first bytes, as many as the file headers have."""
     for mark, what in _FOREIGN.items():
         if head.startswith(mark):
             raise DataError(f"{path} is {what}")
+    # No binary header is text throughout: it has unassigned bytes, which are 0. Blanks alone tell nothing.
+    if len(head) > _TEXT_HEADER and head.strip() and not head.translate(None, _TEXT):
+        line = head.strip().splitlines()[0][:40].decode("ascii")
+        raise DataError(f"{path} is a text file, not SEG-Y or SU: it begins with {line!r}; is it the right file?")
 
 
 def check_regular(path: str) -> None:
@@ -76,7 +82,7 @@ def check_regular(path: str) -> None:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode):
             with open(path, "rb") as file:
-                _refuse_foreign(path, file.read(4))
+                _refuse_foreign(path, file.read(_FILE_HEADER))
             return
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{path}: there is no such file") from None
