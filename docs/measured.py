@@ -11,6 +11,7 @@ import numpy as np
 
 from seisproc_core.data.gather import Gather
 from seisproc_core.plugins import Described, Registry
+from seisproc_core.processing.claims import Claims
 from seisproc_core.testing.conformance.data import BASE, Shape, batch
 from seisproc_core.testing.conformance.subject import REFERENCE, Refused, Subject, relative_rms, subject
 
@@ -57,7 +58,7 @@ def measure(entry: Described, known: Registry, folder: Path) -> dict[str, Any]:
     facts["backends"] = {form: _difference(made, form) for form in made.backends}
     if np.array_equal(before.traces, after.traces):
         return {**facts, "no_picture": "it changes header words, no samples"}
-    _draw(folder / f"{entry.id}.png", before, after, made.cls.claims.axis)
+    _draw(folder / f"{entry.id}.png", before, after, made.cls.claims)
     return facts
 
 
@@ -104,13 +105,13 @@ def _difference(made: Subject, backend: str) -> float:
     return worst
 
 
-def _draw(path: Path, before: Gather, after: Gather, axis: str) -> None:
+def _draw(path: Path, before: Gather, after: Gather, claims: Claims) -> None:
     """Input and output side by side, and what the output lacks, where the step takes something away."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     removed = _removed(before, after)
-    panels = [("before", before, before, ""), ("after", after, after, axis)]
+    panels = [("before", before, before, ""), ("after", after, after, claims.axis)]
     if removed is not None:
         panels.append(("removed", removed, before, ""))
     figure = Figure(figsize=(3.2 * len(panels), 3.4), layout="constrained")
@@ -118,7 +119,7 @@ def _draw(path: Path, before: Gather, after: Gather, axis: str) -> None:
     for axes, (title, gather, scaled, label) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         unit, name = UNITS[gather.sampling.domain]
         times = unit * gather.sampling.times()
-        across, word = _across(gather)
+        across, word = _across(gather, claims.values)
         if gather.n_traces <= FEW:
             _lines(axes, gather.traces, times)
         else:
@@ -150,10 +151,10 @@ def _lines(axes: Any, traces: np.ndarray, times: np.ndarray) -> None:
         axes.set_xticks(range(1, len(traces) + 1))
 
 
-def _across(gather: Gather) -> tuple[np.ndarray, str]:
-    """Position of each trace in a picture, and what it is."""
+def _across(gather: Gather, values: str) -> tuple[np.ndarray, str]:
+    """Position of each trace in a picture, and what it is; of a single trace, what its samples are."""
     if gather.n_traces == 1:
-        return np.zeros(1), "value"
+        return np.zeros(1), values or "amplitude"
     for word, label in ACROSS.items():
         if word in gather.headers and (np.diff(gather.headers[word]) > 0).all():
             return np.asarray(gather.headers[word], np.float64), label

@@ -296,7 +296,8 @@ TAPER_TRACES = Claims(
     linear=True,
 )
 VIBROSEIS_CORRELATE = Claims(
-    examples=({"start_hz": 8, "end_hz": 60, "sweep_ms": 300, "taper_ms": 60}, {"pilot": SIGNATURE, "listen_ms": 300})
+    examples=({"start_hz": 8, "end_hz": 60, "sweep_ms": 300, "taper_ms": 60}, {"pilot": SIGNATURE, "listen_ms": 300}),
+    events="sweep",
 )
 WHITEN = Claims(
     examples=(

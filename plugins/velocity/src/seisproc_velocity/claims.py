@@ -33,6 +33,7 @@ PARTIAL_STACK = Claims(
 VELOCITY_PICK = Claims(
     examples=({}, {"least": 0.1, "separation_ms": 60, "change_ms": 30}, {"guide": VELOCITY, "guide_percent": 30}),
     events="spectrum",
+    values="velocity (m/s)",
     words={"velocity_m_per_s": (1500, 100)},
     drops=("velocity_m_per_s",),
 )

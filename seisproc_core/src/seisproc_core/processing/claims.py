@@ -19,9 +19,12 @@ class Claims:
         picture; together they should reach every branch, because tests and the matrix of backends run them all.
     events
         What made-up gathers hold: reflections as they are recorded; ``flat`` ones, as after moveout correction; flat
-        ones with ``multiples`` that are not; or, trace by trace, a ``spectrum`` over trial velocities.
+        ones with ``multiples`` that are not; trace by trace, a ``spectrum`` over trial velocities; or reflections of a
+        vibrator's ``sweep`` of 300 ms from 8 to 60 Hz, tapered over 60 ms, that are not yet correlated.
     axis
         What the samples of the output count, where the sampling does not say: the label of an axis.
+    values
+        What the samples of the output are, where they are no amplitudes: the label of an axis.
     words
         Header words that the examples need beyond the usual ones: name, and value of a gather's first trace and step
         from trace to trace.
@@ -54,8 +57,9 @@ class Claims:
     """
 
     examples: tuple[Mapping[str, Any], ...] = ({},)
-    events: Literal["hyperbolic", "flat", "multiples", "spectrum"] = "hyperbolic"
+    events: Literal["hyperbolic", "flat", "multiples", "spectrum", "sweep"] = "hyperbolic"
     axis: str = ""
+    values: str = ""
     words: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     measured: tuple[str, ...] = ()
     drops: tuple[str, ...] = ()

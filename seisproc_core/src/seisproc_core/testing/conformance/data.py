@@ -19,6 +19,7 @@ HIGHEST_HZ = 40.0  # of the noise; far below the Nyquist frequency of all sampli
 EVENTS = ((0.13, 1.0), (0.28, -0.7), (0.41, 0.8), (0.62, -0.5))  # time at zero offset (s), amplitude
 MULTIPLES = ((0.26, 0.7), (0.5, 0.5))
 WAVELET_HZ, MOVEOUT_M_PER_S = 22.0, 1900.0
+SWEEP_HZ, SWEEP_S, SWEEP_TAPER_S = (8.0, 60.0), 0.3, 0.06
 PRIMARY_M_PER_S, MULTIPLE_M_PER_S = 2600.0, 1500.0  # of events that moveout correction flattened, and did not
 FIRST_OFFSET_M, SPACING_M = -50, 25
 
@@ -83,18 +84,32 @@ def signal(time_s: np.ndarray, inside: int, rng: np.random.Generator, events: st
             distance = ((time_s - at) / 0.03) ** 2 + ((inside - 1 - 10 * at) / 1.5) ** 2
             out += abs(amplitude) * np.exp(-distance)
         return out + 0.02 * rng.random()
+    wavelet = _sweep if events == "sweep" else _ricker
     for arrival, amplitude in _arrivals(FIRST_OFFSET_M + SPACING_M * inside, events):
-        argument = (np.pi * WAVELET_HZ * (time_s - arrival)) ** 2
-        out += amplitude * (1 - 2 * argument) * np.exp(-argument)
+        out += amplitude * wavelet(time_s - arrival)
     for frequency, phase in zip(rng.uniform(4, HIGHEST_HZ, 12), rng.uniform(0, 6.28, 12), strict=True):
         out += 0.06 * np.sin(2 * np.pi * frequency * time_s + phase)
     return out
 
 
+def _ricker(time_s: np.ndarray) -> np.ndarray:
+    argument = (np.pi * WAVELET_HZ * time_s) ** 2
+    wavelet: np.ndarray = (1 - 2 * argument) * np.exp(-argument)
+    return wavelet
+
+
+def _sweep(time_s: np.ndarray) -> np.ndarray:
+    """A linear sweep with sin^2 tapers, from time 0 on."""
+    phase = SWEEP_HZ[0] * time_s + (SWEEP_HZ[1] - SWEEP_HZ[0]) * time_s**2 / (2 * SWEEP_S)
+    edge = np.clip(np.minimum(time_s, SWEEP_S - time_s) / SWEEP_TAPER_S, 0, 1)
+    sweep: np.ndarray = np.sin(2 * np.pi * phase) * np.sin(np.pi / 2 * edge) ** 2
+    return sweep
+
+
 def _arrivals(offset: float, events: str) -> Iterator[tuple[float, float]]:
     """Times (s) and amplitudes of the reflections at this offset (m)."""
     for at, amplitude in EVENTS:
-        yield float(np.hypot(at, offset / MOVEOUT_M_PER_S)) if events == "hyperbolic" else at, amplitude
+        yield float(np.hypot(at, offset / MOVEOUT_M_PER_S)) if events in ("hyperbolic", "sweep") else at, amplitude
     if events == "multiples":
         slowness = np.sqrt(MULTIPLE_M_PER_S**-2 - PRIMARY_M_PER_S**-2)
         for at, amplitude in MULTIPLES:
