@@ -159,6 +159,67 @@ def test_killed_and_resumed(point: str, stored: Path, tmp_path: Path, expected: 
     assert names(tmp_path) == {"f.toml", "out.seis"}
 
 
+def marine() -> MemorySurvey:
+    """Six shots into 24 channels, a reflection and its first multiple."""
+    shot, channel = (values.ravel() for values in np.mgrid[:6, :24])
+    times = 0.004 * np.arange(120)
+    traces = np.zeros((len(shot), len(times)))
+    for at, strength in ((0.12, 1.0), (0.24, -0.5)):
+        when = np.hypot(at, 12.5 * (channel + 2) / 1500)
+        phase = (np.pi * 25 * (times - when[:, None])) ** 2
+        traces += strength * (1 - 2 * phase) * np.exp(-phase)
+    gather = make_gather(
+        traces, interval_ms=4.0, field_record=shot + 1, channel=channel + 1,
+        source_x=25 * shot, receiver_x=25 * shot + np.rint(12.5 * (channel + 2)).astype(int),
+    )  # fmt: skip
+    return MemorySurvey(gather)
+
+
+def refracted() -> MemorySurvey:
+    """Twelve shots into 16 channels over a weathering of changing thickness, with picked first breaks."""
+    shot, channel = (values.ravel() for values in np.mgrid[:12, :16])
+    station, random = 2 * shot + channel, np.random.default_rng(2)
+    delay = random.uniform(5, 15, int(station.max()) + 1)
+    picked = delay[2 * shot] + delay[station] + 20 * channel / 2.0 + random.normal(0, 0.3, len(shot))
+    gather = make_gather(
+        random.standard_normal((len(shot), 100)), interval_ms=4.0, field_record=shot + 1, channel=channel + 1,
+        source_x=40 * shot, receiver_x=20 * station, offset=20 * channel,
+    )  # fmt: skip
+    words = gather.headers.with_columns(first_break_ms=picked.astype(np.float32))
+    return MemorySurvey(gather.with_headers(words))
+
+
+OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "srme": (marine, {"use": "srme", "spacing_m": 12.5, "aperture_m": 100.0, "max_hz": 60.0}),
+    "refraction_statics": (
+        refracted,
+        {
+            "use": "refraction_statics", "source": ["source_x"], "receiver": ["receiver_x"],
+            "weathering_m_per_s": 600.0, "replacement_m_per_s": 1800.0,
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("point", ["before-journal:2", "after-journal:4"])
+@pytest.mark.parametrize("step", list(OTHERS))
+def test_steps_with_one_stage_are_killed_and_resumed(step: str, point: str, tmp_path: Path) -> None:
+    made, parameters = OTHERS[step]
+    line, steps = tmp_path / "line.seis", [parameters]
+    stored = Target(storage="survey", path=str(line), options={"shard_traces": 48})
+    with Engine(executor="in-process") as engine:
+        engine.submit(Flow(source=Source(storage="memory", survey=made()), sink=stored)).result(60)
+    alone = flow({"survey": str(line)}, steps, {"survey": str(tmp_path / "alone.seis"), "shard_traces": 48})
+    expected = contents(run(alone, executor="in-process"))
+    write_flow(tmp_path / "f.toml", line, tmp_path / "out.seis", steps, shard_traces=48)
+    died = seisproc("run", "f.toml", cwd=tmp_path, env={"SEISPROC_FAULT": point})
+    assert died.code != 0 and not (tmp_path / "out.seis").exists()
+    done = seisproc("resume", "out.seis", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert contents(tmp_path / "out.seis") == expected
+    assert names(tmp_path) == {"f.toml", "line.seis", "alone.seis", "out.seis"}
+
+
 def test_provenance_names_the_solution_and_statics_are_applied_once(stored: Path, tmp_path: Path) -> None:
     import json
 
