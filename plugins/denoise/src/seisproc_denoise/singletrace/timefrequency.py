@@ -196,7 +196,7 @@ def voices_of(transform: Stockwell, n_samples: int) -> Voices:
 
 def coarseness(hz: float, interval_s: float) -> int:
     """Samples from cell to cell of the voice at a frequency: the largest power of two that keeps all of its band."""
-    return 2 ** max(int(np.log2(1 / (2 * REACH * hz * interval_s))), 0)
+    return 1 << max(int(np.log2(1 / (2 * REACH * hz * interval_s))), 0)
 
 
 def _taper(window: Window, length: int) -> np.ndarray:
