@@ -104,7 +104,8 @@ def long_call(kernel: str, n_traces: int, flag: np.ndarray) -> Callable[[Callabl
     if kernel == "stack":
         # The same gather many times over: work without memory. (Backwards from its end to its start is no trace.)
         starts = np.tile([0, n_traces], 12)
-        return lambda run: run(traces, first, end, np.ones(n_traces), starts, flag)
+        out = np.empty((23, n), np.float32)
+        return lambda run: run(traces, first, end, np.ones(n_traces), starts, 1.0, out, flag)
     offset = np.arange(n_traces, dtype=np.float64)
     if kernel == "semblance":
         options = trial(

@@ -7,9 +7,9 @@ from seisproc_core.specs import CommandSpec, KernelSpec
 
 KERNELS = [
     KernelSpec(name="nmo", backend="reference", impl="seisproc_velocity.moveout:nmo"),
-    KernelSpec(name="nmo", backend="numba", impl="seisproc_velocity.kernels_numba:nmo"),
-    KernelSpec(name="stack", backend="reference", impl="seisproc_velocity.stack:stack_sums"),
-    KernelSpec(name="stack", backend="numba", impl="seisproc_velocity.kernels_numba:stack_sums"),
+    KernelSpec(name="nmo", backend="numba", impl="seisproc_velocity.nmo_numba:nmo"),
+    KernelSpec(name="stack", backend="reference", impl="seisproc_velocity.stack:stack"),
+    KernelSpec(name="stack", backend="numba", impl="seisproc_velocity.stack_numba:stack"),
     KernelSpec(name="semblance", backend="reference", impl="seisproc_velocity.semblance:spectra"),
     KernelSpec(name="semblance", backend="numba", impl="seisproc_velocity.semblance_numba:spectra"),
 ]

@@ -66,37 +66,11 @@ class Stack(Processor):
             measured = _of_fold(_medians(batch, *batch.live_window, out, context))
         else:
             weight = np.ones(batch.n_traces) if self.weight is None else batch.headers[self.weight].astype(np.float64)
-            measured = summed(
-                batch.traces, *batch.live_window, weight, batch.gather_starts, self.normalise_power, out, context
+            measured = context.kernel("stack")(
+                batch.traces, *batch.live_window, weight, batch.gather_starts, self.normalise_power, out, context.flag
             )
         planned = batch.layout.one_trace_per_gather(_combined(batch.layout, *measured))
         return Gather(headers=planned.headers, sampling=batch.sampling, gather_starts=planned.gather_starts, traces=out)
-
-
-def summed(
-    traces: np.ndarray,
-    first: np.ndarray,
-    end: np.ndarray,
-    weight: np.ndarray,
-    gather_starts: np.ndarray,
-    normalise_power: float,
-    out: np.ndarray,
-    context: Context,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Stack every non-empty gather into a row of `out`, with the kernel ``stack``.
-
-    Parameters are those of `stack_sums` and `Stack`.
-
-    Returns
-    -------
-    fold, first, end
-        Largest fold over time and live window of each row, int64.
-    """
-    total, weights, fold = context.kernel("stack")(traces, first, end, weight, gather_starts, context.flag)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.divide(total, weights**normalise_power, out=out, casting="same_kind")
-    out[fold == 0] = 0
-    return _of_fold(fold)
 
 
 def _of_fold(fold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -119,15 +93,17 @@ def _combined(layout: Layout, fold: np.ndarray, live_first: np.ndarray, live_end
     return headers.with_columns(**made).with_live_window(live_first, live_end)
 
 
-def stack_sums(
+def stack(
     traces: np.ndarray,
     first: np.ndarray,
     end: np.ndarray,
     weight: np.ndarray,
     gather_starts: np.ndarray,
+    normalise_power: float,
+    out: np.ndarray,
     flag: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weighted sums over the live samples of each non-empty gather.
+    """Stack the live samples of every non-empty gather into a row of `out`.
 
     Parameters
     ----------
@@ -139,14 +115,17 @@ def stack_sums(
         float64 ``(n_traces,)``; traces of weight 0 are not live.
     gather_starts
         int64 ``(n_gathers + 1,)``.
+    normalise_power
+        Sums are divided by ``sum(abs(w))`` to this power.
+    out
+        float32 ``(n_non_empty_gathers, n_samples)``; 0 where nothing is live.
     flag
         Not 0 means stop.
 
     Returns
     -------
-    total, weights, fold
-        ``sum(w a)``, ``sum(abs(w))`` (float64) and the number of live traces (int64) at each time, each
-        ``(n_non_empty_gathers, n_samples)``.
+    fold, first, end
+        Largest fold over time and live window of each row of `out`, int64.
 
     Raises
     ------
@@ -154,8 +133,7 @@ def stack_sums(
         `flag` was raised.
     """
     pairs = [(a, b) for a, b in pairwise(gather_starts) if b > a]
-    shape = (len(pairs), traces.shape[1])
-    total, weights, fold = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
+    total, weights, fold = np.zeros(out.shape), np.zeros(out.shape), np.zeros(out.shape, np.int64)
     for row, (start, stop) in enumerate(pairs):
         for begin in range(start, stop, BLOCK):
             if flag[0]:
@@ -166,7 +144,10 @@ def stack_sums(
             total[row] += np.sum(np.where(live, traces[part], 0.0) * w, axis=0)
             weights[row] += np.abs(w).sum(axis=0)
             fold[row] += live.sum(axis=0)
-    return total, weights, fold
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.divide(total, weights**normalise_power, out=out, casting="same_kind")
+    out[fold == 0] = 0
+    return _of_fold(fold)
 
 
 def _medians(batch: Gather, first: np.ndarray, end: np.ndarray, out: np.ndarray, context: Context) -> np.ndarray:

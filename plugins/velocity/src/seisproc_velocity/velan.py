@@ -17,7 +17,6 @@ from seisproc_velocity import claims
 from seisproc_velocity.moveout import Moveout
 from seisproc_velocity.semblance import Measure, trial
 from seisproc_velocity.sinc import operators
-from seisproc_velocity.stack import summed
 
 VELOCITY = "velocity_m_per_s"  # header word of the rows of a panel
 MOST_VELOCITIES = 1000
@@ -163,7 +162,9 @@ class VelocityStacks(_Panels):
                 batch.traces, *batch.live_window, offset, function, moveout, flat, context.flag
             )
             one = context.empty((count, batch.n_samples))
-            windows[:, :, number] = summed(flat, first, end, weight, batch.gather_starts, 1.0, one, context)
+            windows[:, :, number] = context.kernel("stack")(
+                flat, first, end, weight, batch.gather_starts, 1.0, one, context.flag
+            )
             out[:, number] = one
         headers = _folded(panels.headers, *windows.reshape(3, -1))
         traces = out.reshape(-1, batch.n_samples)

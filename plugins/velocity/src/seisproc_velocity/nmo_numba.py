@@ -1,4 +1,4 @@
-"""Compiled forms of the kernels. What they compute, and why, stands with the reference forms."""
+"""The compiled form of NMO. What they compute, and why, stands with the reference forms."""
 
 from __future__ import annotations
 
@@ -245,52 +245,3 @@ def nmo(
     if not done:
         raise Cancelled
     return new_first, new_end
-
-
-@jit("boolean(samples_in, indices, indices, values, indices, values_out, values_out, indices_out, flag)")
-def _stack_sums(traces, first, end, weight, gather_starts, total, weights, fold, flag):  # type: ignore[no-untyped-def]
-    n = traces.shape[1]
-    at = 0  # where the row of this gather starts
-    for g in range(len(gather_starts) - 1):
-        if gather_starts[g + 1] == gather_starts[g]:
-            continue
-        sums, weights_here, fold_here = total[at : at + n], weights[at : at + n], fold[at : at + n]
-        sums[:] = 0.0
-        weights_here[:] = 0.0
-        fold_here[:] = 0
-        for i in range(gather_starts[g], gather_starts[g + 1]):
-            if i % BLOCK == 0 and cancelled(flag):
-                return False
-            w = weight[i]
-            if end[i] <= first[i] or w == 0:
-                continue
-            live = traces[i, first[i] : end[i]]
-            live_sums, live_weights = sums[first[i] : end[i]], weights_here[first[i] : end[i]]
-            for k in range(len(live)):
-                live_sums[k] += w * live[k]
-                live_weights[k] += abs(w)
-            # Whole numbers can be noted as differences and summed once per gather, below.
-            fold_here[first[i]] += 1
-            if end[i] < n:
-                fold_here[end[i]] -= 1
-        for k in range(1, n):
-            fold_here[k] += fold_here[k - 1]
-        at += n
-    return True
-
-
-def stack_sums(
-    traces: np.ndarray,
-    first: np.ndarray,
-    end: np.ndarray,
-    weight: np.ndarray,
-    gather_starts: np.ndarray,
-    flag: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """See `seisproc_velocity.stack.stack_sums`."""
-    shape = (int(np.count_nonzero(np.diff(gather_starts))), traces.shape[1])
-    total, weights, fold = np.empty(shape), np.empty(shape), np.empty(shape, np.int64)
-    flat = (total.reshape(-1), weights.reshape(-1), fold.reshape(-1))
-    if not _stack_sums(traces, first, end, weight, gather_starts, *flat, flag):
-        raise Cancelled
-    return total, weights, fold
