@@ -10,10 +10,11 @@ import platform
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.harness import NOISY, Row, summary, table
+from benchmarks.harness import NOISY, Line, summary, table
 from benchmarks.workspace import Workspace
 
 SUBJECTS = {
@@ -29,7 +30,6 @@ SUBJECTS = {
     "browse": "storing:browsing",
     "flow": "flows:flow",
     "chain": "flows:chain",
-    "kernels": "compute:kernels",
     "memory": "memory:memory",
     "startup": "startup:startup",
     "job": "startup:job",
@@ -50,10 +50,7 @@ SUBJECTS = {
     "resume": "resuming:resuming",
     "ray": "ray_jobs:ray_jobs",
     "geometry": "header_rows:header_rows",
-    "signal": "signal_rows:signal_rows",
-    "velocity": "velocity_rows:velocity_rows",
-    "multichannel": "multichannel_rows:multichannel_rows",
-    "transform": "transform_rows:transform_rows",
+    "processors": "processors.rows:processors",
 }
 
 GROUPS = {
@@ -70,13 +67,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="seisproc-bench-", dir=options.dir) as folder:
         # Jobs of benchmarks do not belong in the user's list.
         os.environ["SEISPROC_STATE_DIR"] = str(Path(folder) / "state")
-        space = Workspace(Path(folder), quick=options.quick, rounds=options.rounds, peer_python=options.peer_python)
+        space = Workspace(
+            Path(folder), quick=options.quick, rounds=options.rounds, peer_python=options.peer_python,
+            steps=options.steps,
+        )  # fmt: skip
         heading = _heading(options.quick, options.rounds, options.dir)
         print(heading, flush=True)
-        rows, failed = [], []
+        rows: list[Line] = []
+        failed: list[str] = []
         for name in _chosen(options.only):
             try:
-                rows += _run(name, space)
+                rows.extend(_run(name, space))  # those before a failure too
             except Exception:
                 traceback.print_exc()
                 failed.append(name)
@@ -95,14 +96,12 @@ def _chosen(names: list[str] | None) -> list[str]:
     return [name for asked in names or SUBJECTS for name in GROUPS.get(asked, (asked,))]
 
 
-def _run(name: str, space: Workspace) -> list[Row]:
+def _run(name: str, space: Workspace) -> Iterator[Line]:
     """One benchmark; its rows are shown as they come, on stderr."""
     module, _, function = SUBJECTS[name].partition(":")
-    rows = []
     for row in getattr(importlib.import_module(f"benchmarks.{module}"), function)(space):
         print(f"{name}: " + " | ".join(filter(None, row.cells())), file=sys.stderr, flush=True)
-        rows.append(row)
-    return rows
+        yield row
 
 
 def _options() -> argparse.Namespace:
@@ -115,6 +114,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=[*GROUPS, *SUBJECTS], metavar="NAME", help="only these benchmarks, or `storage`"
     )
+    parser.add_argument("--steps", nargs="+", default=(), metavar="ID", help="of `processors`, only these")
     parser.add_argument("--rounds", type=_rounds, default=3, help="repetitions of each measurement, at least 3")
     parser.add_argument("--dir", help="where to make the temporary folder: the disk that is measured")
     parser.add_argument(

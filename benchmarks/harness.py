@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from itertools import groupby
+from typing import ClassVar, Literal, Protocol
 
 import attrs
 import numpy as np
@@ -97,6 +98,8 @@ class Row:
         None for rows that only inform.
     """
 
+    titles: ClassVar[tuple[str, ...]] = ("what", "ours", "peer or limit", "measured", "min-max", "goal", "met")
+
     what: str
     ours: str
     peer: str
@@ -179,20 +182,42 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-TITLES = ("what", "ours", "peer or limit", "measured", "min-max", "goal", "met")
+class Line(Protocol):
+    """What a table can show and a summary count."""
+
+    titles: ClassVar[tuple[str, ...]]
+
+    @property
+    def what(self) -> str: ...
+
+    @property
+    def values(self) -> tuple[float, ...]: ...
+
+    @property
+    def goal(self) -> object: ...
+
+    @property
+    def met(self) -> bool | None: ...
+
+    def cells(self) -> tuple[str, ...]: ...
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table with aligned columns."""
-    lines = [TITLES, *(row.cells() for row in rows)]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(TITLES))]
+def table(rows: Sequence[Line]) -> str:
+    """The rows as Markdown, one table for every kind of columns."""
+    return "\n\n".join(_table(titles, list(some)) for titles, some in groupby(rows, lambda row: row.titles))
+
+
+def _table(titles: tuple[str, ...], rows: Sequence[Line]) -> str:
+    """One table, with aligned columns."""
+    lines = [titles, *(row.cells() for row in rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(titles))]
     lines.insert(1, tuple("-" * width for width in widths))
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     )
 
 
-def summary(rows: Sequence[Row]) -> str:
+def summary(rows: Sequence[Line]) -> str:
     """How many goals were met, and which were not."""
     judged = [row for row in rows if row.met is not None]
     missed = [row.what for row in judged if not row.met]

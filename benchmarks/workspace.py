@@ -59,13 +59,24 @@ class Workspace:
         Repetitions of each measurement, at least 3.
     peer_python
         Interpreter that the environment of the peers is made of.
+    steps
+        Processors to measure; all where none is named.
     """
 
-    def __init__(self, folder: Path, *, quick: bool, rounds: int = 3, peer_python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        quick: bool,
+        rounds: int = 3,
+        peer_python: str = sys.executable,
+        steps: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.quick = quick
         self.rounds = rounds
         self._peer_python = peer_python
+        self.steps = steps
 
     def size(self, full: int) -> int:
         """A number of traces, in quick runs a tenth."""

@@ -23,8 +23,6 @@ from seisproc_core.jobs.journal import Journal
 @pytest.mark.parametrize("subject", SUBJECTS.values())
 def test_every_subject_is_a_function(subject: str) -> None:
     module, _, function = subject.partition(":")
-    if module == "transform_rows":
-        pytest.importorskip("pywt")
     assert callable(getattr(importlib.import_module(f"benchmarks.{module}"), function))
 
 

@@ -16,7 +16,7 @@ from seisproc_signal import claims, spectra
 from seisproc_signal.filtering import fft_length
 from seisproc_signal.windows import guided_window, whole_samples, with_live_words
 
-ROWS = 256  # traces between two looks at the cancel flag
+ROWS = 32  # traces between two looks at the cancel flag; their spectra stay in cache
 
 
 @attrs.frozen(kw_only=True)

@@ -60,14 +60,16 @@ class Combine(Processor):
         layout = batch.layout.one_trace_per_gather(headers)
         weight = np.ones(batch.n_traces) if self.weight is None else batch.headers[self.weight].astype(np.float64)
         first, end = batch.live_window
-        weighted = context.empty(batch.traces.shape)
-        np.multiply(batch.traces, weight.astype(np.float32)[:, None], out=weighted)
-        mute_outside(weighted, first, end)
+        weighted = batch.traces
+        if self.weight is not None or np.any(first > 0) or np.any(end < batch.n_samples):
+            weighted = context.empty(batch.traces.shape)
+            np.multiply(batch.traces, weight.astype(np.float32)[:, None], out=weighted)
+            mute_outside(weighted, first, end)
         context.check()
         out = context.empty((layout.n_traces, layout.n_samples))
         if layout.n_traces:
             starts = _starts(batch)
-            _sum_rows(weighted, starts, out)
+            np.add.reduceat(weighted, starts, axis=0, out=out)
             if self.method == "mean":
                 _divide_by_weights(out, starts, np.abs(weight), first, end)
         return Gather(headers=headers, sampling=layout.sampling, gather_starts=layout.gather_starts, traces=out)
@@ -92,15 +94,6 @@ def _combined(layout: Layout) -> Headers:
     fold = np.add.reduceat(live.astype(np.int64), starts)
     low[fold == 0] = 0
     return combined.with_live_window(low, high).with_values("vertical_fold", fold)
-
-
-def _sum_rows(traces: np.ndarray, starts: np.ndarray, out: np.ndarray) -> None:
-    """Sum the rows from each start to the next: first rows, second rows, ... of all gathers at a time."""
-    counts = np.diff(starts, append=len(traces))
-    out[...] = traces[starts]
-    for place in range(1, int(counts.max())):
-        longer = np.flatnonzero(counts > place)
-        out[longer] += traces[starts[longer] + place]
 
 
 def _divide_by_weights(

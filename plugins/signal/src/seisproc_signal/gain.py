@@ -16,6 +16,8 @@ from seisproc_signal.windows import Curves, key_of, key_problem, source_times
 
 KEYS = ("cdp", "field_record", "inline", "crossline")
 
+ROWS = 32  # traces balanced at a time: they stay in cache between measuring and scaling
+
 
 @processor("gain", scope="trace", claims=claims.GAIN)
 class Gain(Processor):
@@ -103,15 +105,24 @@ class TraceBalance(Processor):
     def apply(self, batch: Gather, context: Context) -> Gather:
         first, end = batch.live_window
         out = context.empty(batch.traces.shape)
-        np.copyto(out, batch.traces)
+        for row in range(0, batch.n_traces, ROWS):
+            context.check()
+            rows = slice(row, row + ROWS)
+            np.copyto(out[rows], batch.traces[rows])
+            self._balance(out[rows], first[rows], end[rows], context)
+        return batch.with_traces(out)
+
+    def _balance(self, out: np.ndarray, first: np.ndarray, end: np.ndarray, context: Context) -> None:
+        """Balance some traces in place."""
         mute_outside(out, first, end)
         count = np.maximum(end - first, 1)
         if self.kind == "mean":
             out -= (out.sum(axis=1, dtype=np.float64) / count).astype(np.float32)[:, None]
             mute_outside(out, first, end)
-            return batch.with_traces(out)
+            return
         if self.kind == "rms":
-            measured = np.sqrt(np.einsum("ij,ij->i", out, out, dtype=np.float64) / count)
+            exact = out.astype(np.float64)
+            measured = np.sqrt(np.einsum("ij,ij->i", exact, exact) / count)
         elif self.kind == "max":
             measured = np.maximum(out.max(axis=1), -out.min(axis=1))
         else:
@@ -120,7 +131,6 @@ class TraceBalance(Processor):
         out *= factor.astype(np.float32)[:, None]
         if self.kind == "quantile":
             np.clip(out, -self.level, self.level, out=out, where=(measured > 0)[:, None])
-        return batch.with_traces(out)
 
 
 @processor("spreading", scope="trace", claims=claims.SPREADING)
@@ -164,7 +174,8 @@ class Spreading(Processor):
             at, row = np.unique(batch.headers[key], return_inverse=True) if key else (np.zeros(1), row)
             factor = Curves.of(self.velocity, key, lambda part: self._squared(part, times)).whole(at)
         out = context.empty(batch.traces.shape)
-        np.multiply(batch.traces, (factor * times).astype(np.float32)[row], out=out)
+        curves = (factor * times).astype(np.float32)
+        np.multiply(batch.traces, curves[0] if len(curves) == 1 else curves[row], out=out)
         mute_outside(out, first, end)
         return batch.with_traces(out)
 

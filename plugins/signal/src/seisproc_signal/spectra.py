@@ -115,7 +115,8 @@ def autocorrelation(traces: np.ndarray, lags: int, *, normalise: bool = False, s
     _check(traces, 1.0)
     if lags < 1:
         raise ValueError(f"at least one lag is needed, not {lags}")
-    length = fft.next_fast_len(2 * traces.shape[1], real=True)
+    # Long enough that the lags asked for do not wrap round; those beyond may.
+    length = fft.next_fast_len(traces.shape[1] + min(lags, traces.shape[1]), real=True)
     spectrum = fft.rfft(np.asarray(traces, np.float64), length, axis=1, workers=1)
     every = fft.irfft(np.square(spectrum.real) + np.square(spectrum.imag), length, axis=1, workers=1)
     found = np.zeros((len(traces), lags))

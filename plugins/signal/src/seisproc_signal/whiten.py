@@ -58,35 +58,36 @@ class Whiten(Processor):
             context.check()
             rows = slice(row, row + ROWS)
             inside = (sample >= first[rows, None]) & (sample < end[rows, None])
-            spectrum = fft.rfft(batch.traces[rows].astype(np.float64), length, axis=1, workers=1)
-            parts = np.empty((self.bands, *inside.shape))
+            spectrum = fft.rfft(batch.traces[rows], length, axis=1, workers=1)
+            parts = np.empty((self.bands, *inside.shape), np.float32)
             for part, gain in zip(parts, gains, strict=True):
                 part[...] = fft.irfft(spectrum * gain, length, axis=1, workers=1)[:, : batch.n_samples]
-            parts *= inside
+            mute_outside(parts.reshape(-1, batch.n_samples), *(np.tile(w[rows], self.bands) for w in (first, end)))
             out[rows] = self._balanced(batch, rows, parts, inside)
         mute_outside(out, first, end)
         return batch.with_traces(out)
 
     def gains(self, frequency_hz: np.ndarray) -> np.ndarray:
-        """Amplitude of every band, float64 ``(bands, frequencies)``; their sum is 1 from low_hz to high_hz."""
+        """Amplitude of every band, float32 ``(bands, frequencies)``; their sum is 1 from low_hz to high_hz."""
         spacing = (self.high_hz - self.low_hz) / (self.bands - 1)
         centre = self.low_hz + spacing * np.arange(self.bands)
         distance = np.clip(np.abs(frequency_hz - centre[:, None]) / spacing, 0, 1)
-        gains: np.ndarray = np.cos(np.pi / 2 * distance) ** 2
+        gains: np.ndarray = (np.cos(np.pi / 2 * distance) ** 2).astype(np.float32)
         return gains
 
     def _balanced(self, batch: Gather, rows: slice, parts: np.ndarray, inside: np.ndarray) -> np.ndarray:
         count = np.maximum(inside.sum(axis=1, keepdims=True), 1)
         if self.window_ms is None:
-            power = np.square(parts).sum(axis=2, keepdims=True) / count
+            power = np.einsum("bij,bij->bi", parts, parts)[..., None].astype(np.float64) / count
         else:
             half = min(whole_samples(self.window_ms, batch.sampling) // 2, batch.n_samples)
             near = np.maximum(window_sums(inside.astype(np.float64), half, half), 1)
-            power = np.stack([window_sums(np.square(part), half, half) / near for part in parts])
+            power = np.stack([window_sums(np.square(part, dtype=np.float64), half, half) / near for part in parts])
         floor = power.mean(axis=0) * self.noise_percent / 100
         level = np.sqrt(power + floor)
-        flat = np.divide(parts, level, out=np.zeros_like(parts), where=level > 0).sum(axis=0)
+        gain = np.divide(1, level, out=np.zeros_like(level), where=level > 0).astype(np.float32)
+        flat = np.einsum("bij,bij->ij", parts, np.broadcast_to(gain, parts.shape))
         before = np.square(np.where(inside, batch.traces[rows], 0), dtype=np.float64).sum(axis=1, keepdims=True)
-        after = np.square(flat).sum(axis=1, keepdims=True)
+        after = np.square(flat, dtype=np.float64).sum(axis=1, keepdims=True)
         whitened: np.ndarray = flat * np.sqrt(before / np.where(after > 0, after, 1))
         return whitened

@@ -54,6 +54,9 @@ def scale_samples(traces: np.ndarray, start: np.ndarray, weights: np.ndarray) ->
     """Multiply samples ``start, start + 1, ...`` of every trace by the weights, in place, where they lie inside."""
     if not len(weights):
         return
+    if np.all(start == start[0]) and 0 <= start[0] <= traces.shape[1] - len(weights):
+        traces[:, start[0] : start[0] + len(weights)] *= weights
+        return
     column = start[:, None] + np.arange(len(weights))
     row, k = np.nonzero((column >= 0) & (column < traces.shape[1]))
     traces[row, column[row, k]] *= weights[k]

@@ -59,18 +59,20 @@ class PartialStack(Processor):
 
     def plan(self, layout: Layout) -> Layout:
         order, classes = self._classed(layout)
-        return self._labelled(layout, classes, self._stack.plan(self._taken(layout, order, classes)))
+        return self._labelled(layout, order, classes, self._stack.plan(self._taken(layout, order, classes)))
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         order, classes = self._classed(batch)
         taken = self._taken(batch.layout, order, classes)
-        traces = context.empty((len(order), batch.n_samples))
-        np.take(batch.traces, order, axis=0, out=traces)
+        traces = batch.traces
+        if not np.array_equal(order, np.arange(batch.n_traces)):
+            traces = context.empty((len(order), batch.n_samples))
+            np.take(batch.traces, order, axis=0, out=traces, mode="clip")  # other modes go through a copy
         by_class = Gather(
             headers=taken.headers, sampling=batch.sampling, gather_starts=taken.gather_starts, traces=traces
         )
         stacked = self._stack.apply(by_class, context)
-        labelled = self._labelled(batch.layout, classes, stacked)
+        labelled = self._labelled(batch.layout, order, classes, stacked)
         return attrs.evolve(stacked, headers=labelled.headers, gather_starts=labelled.gather_starts)
 
     def _classed(self, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
@@ -86,17 +88,21 @@ class PartialStack(Processor):
 
     def _taken(self, layout: Layout, order: np.ndarray, classes: np.ndarray) -> Layout:
         """Each class of each gather as a gather of its own."""
-        first = np.append(True, (np.diff(classes, axis=1) != 0).any(axis=0))[: len(order)]
-        starts = np.append(np.flatnonzero(first), len(order))
+        starts = np.append(_firsts(classes), len(order))
         return Layout(headers=layout.headers.take(order), sampling=layout.sampling, gather_starts=starts)
 
-    def _labelled(self, layout: Layout, classes: np.ndarray, stacked: Layout) -> Layout:
+    def _labelled(self, layout: Layout, order: np.ndarray, classes: np.ndarray, stacked: Layout) -> Layout:
         """The stacks back in the gathers they came from, with number and mean offset of their class."""
-        made = np.unique(classes, axis=1)
+        made = classes[:, _firsts(classes)]
         headers = stacked.headers.with_columns(**{CLASS: made[1].astype(np.int32)})
         if "offset" in layout.headers:
-            order, _ = self._classed(layout)
             starts = self._taken(layout, order, classes).gather_starts
             headers = headers.with_columns(offset=layout.headers.take(order).combine(starts).column("offset"))
         counts = np.bincount(made[0], minlength=layout.n_gathers)
         return Layout(headers=headers, sampling=layout.sampling, gather_starts=np.append(0, np.cumsum(counts)))
+
+
+def _firsts(classes: np.ndarray) -> np.ndarray:
+    """Where a new gather or class begins among the rows of `_classed`."""
+    new = np.append(True, (np.diff(classes, axis=1) != 0).any(axis=0))[: classes.shape[1]]
+    return np.flatnonzero(new)

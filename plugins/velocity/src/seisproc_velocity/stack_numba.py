@@ -20,7 +20,7 @@ def _add(row, w, low, high, total):  # type: ignore[no-untyped-def]
 
 @jit()
 def _add_eight(traces, rows, low, high, total):  # type: ignore[no-untyped-def]
-    """The same for eight traces of weight 1: sums are read and written once, and memory delivers more to eight readers."""
+    """The same for eight traces of weight 1: sums are read and written once, and memory feeds eight readers better."""
     a, b = traces[rows[0], low:high], traces[rows[1], low:high]
     c, d = traces[rows[2], low:high], traces[rows[3], low:high]
     e, f = traces[rows[4], low:high], traces[rows[5], low:high]

@@ -95,6 +95,13 @@ class Headers:
             return self.columns.dtypes[name]
         return self.columns[name].dtype
 
+    @property
+    def dtypes(self) -> Mapping[str, np.dtype]:
+        """Stored type of every word, without loading any."""
+        if isinstance(self.columns, LazyColumns):
+            return self.columns.dtypes
+        return {name: values.dtype for name, values in self.columns.items()}
+
     def _factor(self, name: str) -> np.ndarray | float | None:
         """What stored values are multiplied with to be SI; None where the stored value is the value."""
         kind = word(name).kind
@@ -127,7 +134,7 @@ class Headers:
 
     def _lazy_with(self, columns: dict[str, np.ndarray]) -> LazyColumns:
         old = self.columns
-        dtypes = {name: self.dtype(name) for name in old} | {name: values.dtype for name, values in columns.items()}
+        dtypes = {**self.dtypes, **{name: values.dtype for name, values in columns.items()}}
         return LazyColumns(dtypes, lambda name: columns[name] if name in columns else old[name])
 
     def with_values(self, name: str, values: np.ndarray) -> Headers:
@@ -192,7 +199,7 @@ class Headers:
     def without(self, *names: str) -> Headers:
         """The same headers without some words."""
         gone = set(names)
-        kept = {name: self.dtype(name) for name in self.columns if name not in gone}
+        kept = {name: dtype for name, dtype in self.dtypes.items() if name not in gone}
         old = self.columns
         return Headers(LazyColumns(kept, lambda n: old[n]), self.count, length_factor=self.length_factor, raw=self.raw)
 
@@ -221,8 +228,9 @@ class Headers:
         full = np.diff(gather_starts) > 0
         starts = gather_starts[:-1][full]
         counts = np.diff(gather_starts)[full]
-        chosen = {name: (rules or {}).get(name, word(name).combine) for name in self.columns}
-        dtypes = {name: self.dtype(name) for name, rule in chosen.items() if rule != "drop"}
+        given = rules or {}
+        chosen = {name: given.get(name) or word(name).combine for name in self.columns}
+        dtypes = {name: dtype for name, dtype in self.dtypes.items() if chosen[name] != "drop"}
         old = self.columns
         columns = LazyColumns(dtypes, lambda name: _combine(old[name], starts, counts, chosen[name]))
         raw = None if self.raw is None else self.raw[starts]

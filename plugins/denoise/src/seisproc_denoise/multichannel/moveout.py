@@ -16,6 +16,7 @@ from seisproc_denoise.multichannel import claims
 from seisproc_denoise.multichannel.windows import live_traces
 
 ROWS = 64  # traces between two looks at the cancel flag; their spectra stay in cache
+STRIDE = 64  # frequencies between two exponentials
 TAIL = 64  # samples that the interpolation may ring beyond the ends
 
 
@@ -98,7 +99,19 @@ def shifted(traces: np.ndarray, samples: np.ndarray) -> np.ndarray:
     samples = np.clip(samples, -count - TAIL, count + TAIL)
     # Long enough for any shift: with a length fit for this batch, the tails of a trace would depend on its company.
     length = fft.next_fast_len(2 * (count + TAIL), real=True)
-    phase = np.exp(2j * np.pi * np.multiply.outer(samples, fft.rfftfreq(length))).astype(np.complex64)
-    moved = fft.irfft(fft.rfft(traces, length, axis=1, workers=1) * phase, length, axis=1, workers=1)
+    spectrum = fft.rfft(traces, length, axis=1, workers=1)
+    spectrum *= _phases(samples / length, spectrum.shape[1])
+    moved = fft.irfft(spectrum, length, axis=1, workers=1)
     made: np.ndarray = moved[:, :count]
     return made
+
+
+def _phases(cycles: np.ndarray, number: int) -> np.ndarray:
+    """exp(2 pi i k cycles) for k from 0 on, complex64 ``(len(cycles), number)``: products of few.
+
+    Exponentials cost more than the two FFTs.
+    """
+    coarse, fine = np.arange(0, number, STRIDE), np.arange(STRIDE)
+    powers = [np.exp(2j * np.pi * np.multiply.outer(cycles, k)) for k in (coarse, fine)]
+    every = (powers[0][:, :, None] * powers[1][:, None, :]).astype(np.complex64)
+    return every.reshape(len(cycles), -1)[:, :number]

@@ -106,6 +106,13 @@ def pick(traces: np.ndarray, first: np.ndarray, end: np.ndarray, width: int) -> 
     width
         Of the windows, samples.
     """
+    # Smoothing looks two windows ahead and behind; what lies farther from all corridors counts nowhere.
+    low, high = max(int(first.min(initial=0)) - 3 * width, 0), int(end.max(initial=0)) + 3 * width
+    at, quality = _pick(traces[:, low:high], first - low, end - low, width)
+    return np.where(at > 0, at + low, 0), quality
+
+
+def _pick(traces: np.ndarray, first: np.ndarray, end: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     count = traces.shape[1]
     sample = np.arange(count)
     inside = (sample >= first[:, None]) & (sample < end[:, None])
