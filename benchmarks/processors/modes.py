@@ -170,8 +170,8 @@ CASES = (
         peers={"SciPy ShortTimeFFT, there and back": _stft_there_and_back},
     ),
     Case(
-        use="tf_denoise", label="S-transform, 5-100 Hz", parameters={"kind": "stockwell", **_BAND}, goal=150, times=None,
-        peers={"SciPy, its inverse FFTs alone": _voices},
+        use="tf_denoise", label="S-transform, 5-100 Hz", parameters={"kind": "stockwell", **_BAND},
+        goal=150, times=None, peers={"SciPy, its inverse FFTs alone": _voices},
     ),
     Case(
         use="tf_denoise", label="synchrosqueezing, 5-100 Hz", parameters={"kind": "synchrosqueezing", **_BAND},

@@ -52,7 +52,7 @@ def guided_window(
 
 def scale_samples(traces: np.ndarray, start: np.ndarray, weights: np.ndarray) -> None:
     """Multiply samples ``start, start + 1, ...`` of every trace by the weights, in place, where they lie inside."""
-    if not len(weights):
+    if not len(weights) or not len(traces):
         return
     if np.all(start == start[0]) and 0 <= start[0] <= traces.shape[1] - len(weights):
         traces[:, start[0] : start[0] + len(weights)] *= weights

@@ -107,7 +107,7 @@ def pick(traces: np.ndarray, first: np.ndarray, end: np.ndarray, width: int) -> 
         Of the windows, samples.
     """
     # Smoothing looks two windows ahead and behind; what lies farther from all corridors counts nowhere.
-    low, high = max(int(first.min(initial=0)) - 3 * width, 0), int(end.max(initial=0)) + 3 * width
+    low, high = max(int(first.min(initial=traces.shape[1])) - 3 * width, 0), int(end.max(initial=0)) + 3 * width
     at, quality = _pick(traces[:, low:high], first - low, end - low, width)
     return np.where(at > 0, at + low, 0), quality
 
