@@ -114,4 +114,5 @@ def _phases(cycles: np.ndarray, number: int) -> np.ndarray:
     coarse, fine = np.arange(0, number, STRIDE), np.arange(STRIDE)
     powers = [np.exp(2j * np.pi * np.multiply.outer(cycles, k)) for k in (coarse, fine)]
     every = (powers[0][:, :, None] * powers[1][:, None, :]).astype(np.complex64)
-    return every.reshape(len(cycles), -1)[:, :number]
+    phases: np.ndarray = every.reshape(len(cycles), -1)[:, :number]
+    return phases
