@@ -83,6 +83,9 @@ def processor_page(entry: Described, facts: Mapping[str, Any] | None) -> Iterato
         yield table(head, [(f"`{row[0]}`", *map(str, row[1:])) for row in rows])
     else:
         yield "It has no parameters."
+    if entry.spec["saves"]:
+        yield "## Side outputs"
+        yield " ".join(f'`save.{name} = "{name}.seis"`' for name in entry.spec["saves"])
     if facts and facts["us_per_trace"]:
         yield "## Cost and backends"
         yield (

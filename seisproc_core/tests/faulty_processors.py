@@ -272,6 +272,30 @@ class WrongAdjoint(Taper):
         return traces
 
 
+@processor("saves_otherwise", scope="trace", saves=("ramp",), claims=TAPER)
+class SavesOtherwise(Taper):
+    """Gives another result when it is asked to save something."""
+
+    taper_ms: float = param(40.0, help="Length of the taper.", unit="ms", minimum=0)
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        out = tapered(batch, context, self.samples(batch) + len(context.saving))
+        context.save("ramp", out.traces)
+        return out
+
+
+@processor("saves_less", scope="trace", saves=("ramp",), claims=TAPER)
+class SavesLess(Taper):
+    """Saves a trace less than it makes."""
+
+    taper_ms: float = param(40.0, help="Length of the taper.", unit="ms", minimum=0)
+
+    def apply(self, batch: Gather, context: Context) -> Gather:
+        out = tapered(batch, context, self.samples(batch))
+        context.save("ramp", out.traces[1:])
+        return out
+
+
 @processor("backends", scope="trace", kernels=("double",), claims=Claims())
 class TwoForms(Processor):
     """Calls a kernel whose fast form is 1e-4 off."""
@@ -311,4 +335,6 @@ FAULTS: dict[type[Processor], set[str]] = {
     RaisesDead: {"edges"},
     NotLinear: {"linear"},
     WrongAdjoint: {"linear"},
+    SavesOtherwise: {"saves"},
+    SavesLess: {"saves"},
 }

@@ -7,6 +7,8 @@ import pytest
 
 from seisproc_core import Engine, Flow, MemorySurvey, Source, Step
 from seisproc_core.testing import make_gather, run_processor
+from seisproc_signal.agc import Agc
+from seisproc_signal.plugin import seisproc_kernels
 from seisproc_signal.ungain import RemoveGain
 
 
@@ -27,8 +29,9 @@ def test_agc_then_a_sort_then_its_factors_give_the_input_back(kind: str) -> None
     live = (sample >= first[:, None]) & (sample < end[:, None])
     traces = random.standard_normal((count, samples)) * np.exp(-sample / 40) * live
     source = MemorySurvey(make_gather(traces, live=(first, end), cdp=random.integers(1, 6, count)))
-    agc = {"window_ms": 120.0, "kind": kind}
-    gains = run(source, Step(use="agc", parameters={**agc, "output": "gain"}, backend="reference"))
+    agc, saved = {"window_ms": 120.0, "kind": kind}, dict[str, np.ndarray]()
+    run_processor(Agc, source.gather, agc, kernels=seisproc_kernels(), saved=saved)
+    gains = MemorySurvey(source.gather.with_traces(saved["gain"]))
     made = run(
         source,
         Step(use="agc", parameters=agc, backend="reference"),

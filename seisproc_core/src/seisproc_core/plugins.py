@@ -349,6 +349,7 @@ def _described_processor(described: Any, distribution: str) -> Described:
         "doc": text,
         "scope": cls.scope,
         "kernels": list(cls.kernels),
+        "saves": list(cls.saves),
         "version": cls.version,
         "schema": json_schema(cls, cls.id),
     }

@@ -243,14 +243,14 @@ def _words_at(flow: Flow, position: int) -> tuple[tuple[str, ...], tuple[str, ..
 
 def _in_memory(flow: Flow, survey: Survey) -> Flow:
     source = Source(storage="memory", gather=flow.source.gather, sort=flow.source.sort, survey=survey)
-    return attrs.evolve(flow, source=source, sink=Target(storage="memory"))
+    return attrs.evolve(flow.without_saves(), source=source, sink=Target(storage="memory"))
 
 
 def _from(flow: Flow, survey: Survey, first: int) -> Flow:
     gather, sort = _words_at(flow, first)
     steps: tuple[Step, ...] = flow.steps[first:]
     source = Source(storage="memory", gather=gather, sort=sort, survey=survey)
-    return attrs.evolve(flow, source=source, steps=steps, sink=Target(storage="memory"))
+    return attrs.evolve(flow, source=source, steps=steps, sink=Target(storage="memory")).without_saves()
 
 
 def _run(engine: Engine, flow: Flow) -> Gather:

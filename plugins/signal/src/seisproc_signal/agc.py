@@ -21,7 +21,7 @@ TRIANGLE = "triangle"  # two running means: fast enough without a compiled form
 GAUSSIAN_CUT = 3.8090232  # the Gaussian has fallen to 5e-7 at half a window
 
 
-@processor("agc", scope="trace", kernels=("agc", "agc_gaussian"), claims=claims.AGC)
+@processor("agc", scope="trace", kernels=("agc", "agc_gaussian"), saves=("gain",), claims=claims.AGC)
 class Agc(Processor):
     """Automatic gain control: divide every sample by the amplitude around it.
 
@@ -37,9 +37,8 @@ class Agc(Processor):
     events; ``mode = "madagascar"`` continues traces by their mirror image at both ends, as `sfagc` does (``rect1`` is h
     in samples).
 
-    ``output = "gain"`` gives the factors instead of the data: 1 / amplitude at every live sample, 0 where there is
-    none. The product of input and factors is the AGC'd trace; saved as a survey of the same traces, they tell what
-    AGC did, and `remove_gain` undoes it with them.
+    ``save.gain = "gain.seis"`` keeps the factors as a survey of the same traces: 1 / amplitude at every live sample, 0
+    where there is none. The product of input and factors is the AGC'd trace; `remove_gain` undoes AGC with them.
 
     Not for amplitude work (AVO, attenuation, inversion): AGC destroys relative amplitudes and cannot be undone from its
     output alone.
@@ -52,7 +51,6 @@ class Agc(Processor):
     mode: Literal["centred", "su", "madagascar"] = param(
         "centred", help="Symmetric windows of live samples, or those of Seismic Unix or Madagascar."
     )
-    output: Literal["data", "gain"] = param("data", help="Balanced traces, or the factors that balance them.")
 
     def _half_window(self, layout: Layout) -> int:
         samples = nearest_sample(np.array(self.window_ms / 1000 / layout.sampling.interval_s))
@@ -77,11 +75,15 @@ class Agc(Processor):
         else:
             weights = np.exp(-((GAUSSIAN_CUT * np.arange(half) / half) ** 2))
             name, window = "agc_gaussian", (weights, self.mode == "centred")
-        if self.output == "data" and name != TRIANGLE:
+        if name != TRIANGLE:
             context.kernel(name)(batch.traces, first, end, *window, out, context.flag)
-        else:
+        if name == TRIANGLE or "gain" in context.saving:
+            gain = context.empty(out.shape)
             for rows, inside, live, level in LEVELS[name](batch.traces, first, end, *window, context.flag):
-                _divide(live if self.output == "data" else inside, level, out[rows])
+                _divide(inside, level, gain[rows])
+                if name == TRIANGLE:
+                    _divide(live, level, out[rows])
+            context.save("gain", gain)
         return batch.with_traces(out)
 
 

@@ -98,7 +98,7 @@ AGC = Claims(
         {"window_ms": 200, "kind": "triangle"},
         {"window_ms": 200, "kind": "triangle", "mode": "madagascar"},
         {"window_ms": 100, "kind": "gaussian"},
-        {"mode": "su", "output": "gain"},
+        {"mode": "su"},
     ),
     varies_with_start=("", "", "traces are continued by their mirror image at both ends", "", ""),
 )

@@ -15,9 +15,9 @@ from seisproc_signal import claims
 class RemoveGain(Processor):
     """Divide by gains that were saved as a survey: the inverse of AGC, sample by sample.
 
-    The gains are what the same step makes with ``output = "gain"`` from the same traces. They find their traces by
-    trace_id, so the data may have been sorted, killed or selected meanwhile; `match` names other header words. Where a
-    gain is 0 - AGC found no energy there - the sample stays as it is. y(t) = x(t) / g(t) where g > 0, else x(t).
+    The gains are what `agc` keeps with ``save.gain = "gain.seis"``. They find their traces by trace_id, so the data may
+    have been sorted, killed or selected meanwhile; `match` names other header words. Where a gain is 0 - AGC found no
+    energy there - the sample stays as it is. y(t) = x(t) / g(t) where g > 0, else x(t).
 
     Not after steps that mix samples at other times, such as moveout or filters: what they moved had another gain.
 

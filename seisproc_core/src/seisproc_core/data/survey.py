@@ -172,11 +172,14 @@ class Piece:
         The bytes: anything with the buffer protocol (a `Gather` for the in-memory sink).
     offset
         Position in a single-file output.
+    side
+        Number of the side output it is of; None for the stage's own.
     """
 
     key: str
     data: Any
     offset: int = 0
+    side: int | None = None
 
 
 class Sink(Protocol):

@@ -11,7 +11,8 @@ import numpy as np
 
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.headers import Headers
-from seisproc_core.data.survey import Piece, Sink, Survey
+from seisproc_core.data.survey import OutputPlan, Piece, Sink, Survey
+from seisproc_core.data.words import DEAD
 from seisproc_core.errors import Cancelled, SeisprocError, StepError, UsageError
 from seisproc_core.execution.remote import in_words
 from seisproc_core.jobs.control import Control
@@ -22,6 +23,7 @@ from seisproc_core.processing.inputs import complete
 from seisproc_core.processing.params import build, to_plain
 from seisproc_core.processing.plan import BATCH_BYTES, StagePlan, StepPlan
 from seisproc_core.processing.processor import Processor
+from seisproc_core.processing.sides import REMOVED
 from seisproc_core.processing.survey_scope import tables_of
 
 
@@ -78,11 +80,15 @@ class StageRunner:
         self._pool = BufferPool()
         self.sources = sources
         self.steps: list[RunningStep] = []
-        for step in plan.steps:
+        self._sides = [(s, registry.load("storage", s.storage)().sink(s.output)) for s in plan.sides]
+        for number, step in enumerate(plan.steps):
             instance = build(registry.load("processors", step.use), step.use, step.parameters)
             found = kernels.load(registry, step.kernels)
             solution = {} if step.solution is None else tables_of(sources.arrays(step.solution))
-            context = Context(found, flag=control.flag, threads=threads, pool=self._pool, solution=solution)
+            saving = frozenset(side.name for side in plan.sides if side.step == number)
+            context = Context(
+                found, flag=control.flag, threads=threads, pool=self._pool, solution=solution, saving=saving
+            )
             surveys = {name: sources.survey(item.source) for name, item in step.inputs.items()}
             self.steps.append(RunningStep(step, instance, context, surveys))
 
@@ -97,15 +103,21 @@ class StageRunner:
         self.control.begin(slot, segment)
         began = time.thread_time_ns()
         first, end = self.plan.segment(segment)
-        parts, traces_in = [], 0
+        outputs = [(self.sink, self.plan.output), *((sink, side.output) for side, sink in self._sides)]
+        parts: list[list[Gather]] = [[] for _ in outputs]
+        traces_in = 0
         for batch in self.batches(first, end):
             self.control.check()
             made, count = self._batch(segment, *batch)
-            parts.append(_clip(made, self._first_output(batch[0]), first, end))
+            for mine, gather in zip(parts, made, strict=True):
+                mine.append(_clip(gather, self._first_output(batch[0]), first, end))
             traces_in += count
             self.control.beat(slot, count, bytes_in=4 * self.source.sampling.count * count)
-        rows = self._assemble(parts)
+        rows = _assembled(parts[0], self.plan.output)
         pieces = self.sink.encode(first, rows)
+        for (side, sink), mine in zip(self._sides, parts[1:], strict=True):
+            made_of = sink.encode(first, _assembled(mine, side.output))
+            pieces += [attrs.evolve(piece, side=side.number) for piece in made_of]
         self.control.spent(slot, time.thread_time_ns() - began)
         return pieces, traces_in, rows.n_traces
 
@@ -143,14 +155,17 @@ class StageRunner:
         headers = complete(got.headers, rows, self.source.sampling.count)
         return attrs.evolve(got, headers=headers, gather_starts=np.asarray(starts, np.int64))
 
-    def _batch(self, segment: int, low: int, high: int) -> tuple[Gather, int]:
-        """Gathers ``[low, high)`` after all steps, and how many input traces they had."""
+    def _batch(self, segment: int, low: int, high: int) -> tuple[list[Gather], int]:
+        """Gathers ``[low, high)`` after all steps, what is saved of these, and how many input traces they had."""
         batch = self._read(low, high)
         count = batch.n_traces
-        for step in self.steps:
+        saved: list[Gather] = []
+        for number, step in enumerate(self.steps):
             made = step.call(step.instance.apply, batch, low, high)
             if not isinstance(made, Gather):
                 raise StepError(f"step '{step.instance.id}' returned {type(made).__name__}, not a Gather")
+            names = [side.name for side, _ in self._sides if side.step == number]
+            saved += step.saved(names, batch, made)
             batch = made
         starts, sampling = self._planned_starts(low, high), self.plan.output.sampling
         if batch.sampling != sampling or not np.array_equal(batch.gather_starts, starts):
@@ -159,7 +174,7 @@ class StageRunner:
                 f"{batch.n_gathers} gathers, the plan said {starts[-1]} of {sampling.count} in {high - low}; "
                 "every gather must have its planned size, and the samples their planned start and interval"
             )
-        return batch, count
+        return [batch, *saved], count
 
     def _planned_starts(self, low: int, high: int) -> np.ndarray:
         """`gather_starts` of the output of gathers ``[low, high)``."""
@@ -168,17 +183,17 @@ class StageRunner:
         planned: np.ndarray = self.plan.out_starts[low : high + 1] - self.plan.out_starts[low]
         return planned
 
-    def _assemble(self, parts: list[Gather]) -> Gather:
-        """The segment's rows as one gather with exactly the planned words."""
-        rows = Gather.concatenate(parts)
-        planned = self.plan.output.words
-        missing = [name for name in planned if name not in rows.headers.columns]
-        if missing:
-            raise StepError(f"the steps lost header word '{missing[0]}' that the plan declared")
-        columns = {name: _exactly(name, rows.headers.columns[name], np.dtype(d)) for name, d in planned.items()}
-        held = rows.headers
-        exact = Headers(columns, held.count, length_factor=held.length_factor, raw=held.raw)
-        return attrs.evolve(rows, headers=exact)
+
+def _assembled(parts: list[Gather], output: OutputPlan) -> Gather:
+    """A segment's rows as one gather with exactly the planned words."""
+    rows = Gather.concatenate(parts)
+    missing = [name for name in output.words if name not in rows.headers.columns]
+    if missing:
+        raise StepError(f"the steps lost header word '{missing[0]}' that the plan declared")
+    columns = {name: _exactly(name, rows.headers.columns[name], np.dtype(d)) for name, d in output.words.items()}
+    held = rows.headers
+    exact = Headers(columns, held.count, length_factor=held.length_factor, raw=held.raw)
+    return attrs.evolve(rows, headers=exact)
 
 
 @attrs.frozen(eq=False)
@@ -194,12 +209,34 @@ class RunningStep:
         """A method of the processor, on a batch which is gathers ``[low, high)`` of the stage."""
         context = self.context
         context.begin({name: self._reader(name, batch, low, high) for name in self.surveys})
+        context.saved()  # what a batch gave that was interrupted
         try:
             return method(batch, context)
         except (SeisprocError, MemoryError, KeyboardInterrupt):  # none is the step's fault
             raise
         except BaseException as error:  # a plugin may raise anything, and must not end more than its job
             raise _step_error(self.instance, method, context, batch, low, error) from error
+
+    def saved(self, names: list[str], batch: Gather, made: Gather) -> list[Gather]:
+        """Side outputs of the call that made `made` of `batch`."""
+        if not names:
+            return []
+        given = self.context.saved()
+        if REMOVED in names:
+            out = self.context.empty(made.traces.shape)
+            given[REMOVED] = np.subtract(batch.traces, made.traces, out=out)
+        for name in names:
+            found = given.get(name)
+            if found is None or found.dtype != np.float32 or found.shape != made.traces.shape:
+                got = "nothing" if found is None else f"{found.dtype} {found.shape}"
+                raise StepError(
+                    f"step '{self.instance.id}' saved {got} as '{name}', not float32 {made.traces.shape} as its output"
+                )
+        of_removed = _as_before(batch.headers, made.headers, made.n_samples)
+        return [
+            made.with_traces(np.ascontiguousarray(given[name]), headers=of_removed if name == REMOVED else None)
+            for name in names
+        ]
 
     def _reader(self, name: str, batch: Gather, low: int, high: int) -> Callable[[], Gather]:
         rows = self.plan.inputs[name].rows[self.plan.rows_of(low, high)]
@@ -218,6 +255,13 @@ def partners(survey: Survey, rows: np.ndarray, gather_starts: np.ndarray, flag: 
         traces = np.where(missing[:, None], np.float32(0), traces)
         headers = headers.with_live_window(np.where(missing, 0, live_first), np.where(missing, 0, live_end))
     return attrs.evolve(got, headers=headers, traces=traces, gather_starts=gather_starts)
+
+
+def _as_before(before: Headers, after: Headers, n_samples: int) -> Headers:
+    """Headers of what a step removed: its output's, alive where the input was too."""
+    (first, end), (first_after, end_after) = before.live_window(n_samples), after.live_window(n_samples)
+    headers = after.with_live_window(np.minimum(first, first_after), np.maximum(end, end_after))
+    return headers.with_columns(**{DEAD: before.column(DEAD)}) if DEAD in before.columns else headers
 
 
 def _exactly(name: str, values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from seisproc_core.data.formats import unfinished
 from seisproc_core.data.survey import Survey
-from seisproc_core.errors import Incomplete, OutputExists
+from seisproc_core.errors import Incomplete, OutputExists, UsageError
 from seisproc_core.jobs.workfolder import check_target, sealed_fingerprint, sidecar_of
 from seisproc_core.plugins import Registry, requirements
 from seisproc_core.processing.flow import Flow
@@ -38,7 +39,19 @@ def checked_plan(flow: Flow, known: Registry, survey: Survey, *, replace: bool, 
         raise OutputExists(f"{sidecar_of(target)} exists; choose another output, or --replace to replace both")
     plan = plan_flow(flow, known, survey)
     check_target(target, list(plan.paths), replace=may_exist)
+    for side in plan.sides:
+        _check_side(Path(side.path), target, plan, replace=replace or resume)
     return plan
+
+
+def _check_side(path: Path, target: Path, plan: Plan, *, replace: bool) -> None:
+    """Refuse a side output that could not be renamed to its place together with the output."""
+    others = [side.path for side in plan.sides if side.path != str(path)]
+    check_target(path, [*plan.paths, str(target), *others], replace=replace)
+    if path.parent.stat().st_dev != target.parent.stat().st_dev:
+        raise UsageError(f"the side output {path} must be on the same file system as the output {target}")
+    if unfinished(path):
+        raise Incomplete(f"{path} is the unfinished output of another job; go on with: seisproc resume {path}")
 
 
 def is_done(target: Path, plan: Plan, fingerprint: str, known: Registry) -> bool:
@@ -71,6 +84,7 @@ def versions_of(plan: Plan, known: Registry) -> dict[str, str]:
     kernels = [item for step in steps for item in step.kernels.items()]
     used = {"seisproc-core", *(step.distribution for step in steps)}
     used |= {known.find("storage", stage.storage).distribution for stage in plan.stages}
+    used |= {known.find("storage", side.storage).distribution for side in plan.sides}
     addresses = [address for stage in plan.stages for address in stage.addresses()]
     used |= {known.find("storage", str(address["storage"])).distribution for address in addresses}
     used |= {known.find("kernels", f"{name}.{backend}").distribution for name, backend in kernels}

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from seisproc_core.errors import OutputBusy, StorageError
@@ -38,7 +39,7 @@ class OutputLock:
     """
 
     def __init__(self, target: Path, job: str, patience_s: float = 3.0, *, even_living: bool = False) -> None:
-        self.path = target.with_name(target.name + ".lock")
+        self.target, self.path = target, target.with_name(target.name + ".lock")
         deadline = time.monotonic() + patience_s
         while (handle := self._try()) is None:
             if time.monotonic() > deadline or (self._holder_lives() and not even_living):
@@ -46,10 +47,18 @@ class OutputLock:
             time.sleep(0.02)
         self.handle = handle
         self.held = True
+        self._others: list[OutputLock] = []
+        self._job = job
         note = {"host": socket.gethostname(), "pid": os.getpid(), "job": job, "since": time.strftime("%F %T")}
         with contextlib.suppress(OSError):  # a full disk: the lock itself needs no space, only the note does
             os.ftruncate(handle, 0)
             os.pwrite(handle, json.dumps(note).encode(), 0)
+
+    def also(self, targets: Iterable[Path]) -> None:
+        """Lock further outputs of the same job, for as long; on failure the caller gives up all."""
+        for target in targets:
+            if all(other.target != target for other in self._others):
+                self._others.append(OutputLock(target, self._job))
 
     def _try(self) -> int | None:
         try:
@@ -94,6 +103,9 @@ class OutputLock:
     def release(self, *, remove: bool) -> None:
         """Give it up; `remove` also unlinks the file (when no unfinished output is left beside it)."""
         self.held = False
+        for other in self._others:
+            other.release(remove=True)
+        self._others = []
         try:
             if remove:
                 with contextlib.suppress(OSError):  # a stale file blocks nobody: only the descriptor does

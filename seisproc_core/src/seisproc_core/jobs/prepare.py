@@ -152,6 +152,7 @@ def prepare_stored(job: Job, flow: Flow | None, store: JobStore, known: Registry
     lock = OutputLock(Path(job.output), job.id, even_living=True)
     with released_on_error(lock):
         work = WorkFolder(found)
+        lock.also(Path(side.path) for side in work.sides)
         _check_unchanged(work, known)
         run = FolderRun(work, known, keep_open=(lock.handle,))
     return Prepared(job=job, run=run, notes=tuple(work.record["notes"]), lock=lock)
@@ -200,8 +201,14 @@ class _ToFolder:
         lock = OutputLock(target, self.job.id, even_living=capacity is None)
         fresh: WorkFolder | None = None
         with released_on_error(lock):
+            lock.also(Path(side.path) for side in plan.sides)
             settle(self.store, self.job)
-            work = self._unfinished(fingerprint)
+            work = self._unfinished(fingerprint, lock)
+            if work is not None and tuple(work.sides) != plan.sides:
+                raise Incomplete(
+                    f"{work.path.name} was begun with other side outputs (save): "
+                    f"seisproc resume {self.target} finishes it, --discard throws it away"
+                )
             if may_be_done and work is None and self._is_done(plan, fingerprint):
                 prepared = self._already_done(new=capacity is not None)
                 lock.release(remove=True)
@@ -233,13 +240,13 @@ class _ToFolder:
             raise
         return Prepared(job=self.job, run=run, notes=notes, lock=lock)
 
-    def _unfinished(self, fingerprint: str) -> WorkFolder | None:
+    def _unfinished(self, fingerprint: str, lock: OutputLock) -> WorkFolder | None:
         """The unfinished output of the same job, if there is one; others are refused, or discarded where asked."""
         sweep(self.target)
         same = None
         for path in WorkFolder.find(self.target):
             if self.discard or is_committed(path):
-                remove(path)
+                _remove(path, lock)
             else:
                 check_begun(path, self.target, fingerprint)
                 same = WorkFolder(path)
@@ -306,10 +313,11 @@ def prepare_resume(
         raise UsageError(f"nothing to resume: there is no unfinished output for {target}")
     lock = OutputLock(target, "resume")
     with released_on_error(lock):
-        work = _found(target, store)
+        work = _found(target, store, lock)
         if work is None:
             lock.release(remove=True)
             return prepare_resume(target, request, store, known, capacity, trust=trust)
+        lock.also(Path(side.path) for side in work.sides)
         _check_unchanged(work, known)
         record = work.record
         plan = Plan(stages=tuple(work.stages))
@@ -350,19 +358,26 @@ def _tidy(target: Path) -> None:
         lock.release(remove=True)
 
 
-def _found(target: Path, store: JobStore) -> WorkFolder | None:
+def _found(target: Path, store: JobStore, lock: OutputLock) -> WorkFolder | None:
     """The one unfinished output; None when all that was missing was to clean up after the commit."""
     holder = store.holder(str(target))
     if holder is not None:
         _settle(store, holder)
     sweep(target)
     for path in filter(is_committed, WorkFolder.find(target)):
-        remove(path)
+        _remove(path, lock)
     found = WorkFolder.find(target)
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise UsageError(f"{target} has {len(found)} unfinished outputs ({names}): delete those you do not want")
     return WorkFolder(found[0]) if found else None
+
+
+def _remove(path: Path, lock: OutputLock) -> None:
+    """Delete a working folder; what its dead process left beside side outputs goes when the lock is given up."""
+    with contextlib.suppress(SeisprocError):  # a damaged folder, or others write there by now
+        lock.also(Path(side.path) for side in WorkFolder(path).sides)
+    remove(path)
 
 
 def settle(store: JobStore, job: Job) -> None:

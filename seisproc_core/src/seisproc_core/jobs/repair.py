@@ -98,6 +98,12 @@ def prepare_repair(
             return None
         if damage.foreign:
             raise UsageError(f"{target}: {damage.foreign[0]} is no part of it; move it elsewhere, then repair")
+        if "side_output" in record:
+            about = record["side_output"]
+            raise UsageError(
+                f"{target} is a side output (save.{about['saved']} of step '{about['step']}' of {about['output']}): "
+                "run that flow again"
+            )
         flow, plan = _plan(target, record, known)
         job = attrs.evolve(new_job(flow, request, known, capacity), name=f"repair {target.name}", output=str(target))
         job = sized(job, plan, capacity)
@@ -166,7 +172,8 @@ def _plan(target: Path, record: Mapping[str, Any], known: Registry) -> tuple[Flo
             raise Damaged(f"{target} cannot be repaired: it was made with {name} {version}, installed is {now}")
     if plan.fingerprint(versions) != record["fingerprint"]:
         raise Damaged(f"{target} cannot be repaired: its flow is planned otherwise here than where it was made")
-    return flow, plan
+    stages = tuple(attrs.evolve(stage, sides=()) for stage in plan.stages)  # they are whole or not by themselves
+    return flow, attrs.evolve(plan, stages=stages)
 
 
 def as_run(flow: Flow, stages: list[list[dict[str, Any]]]) -> Flow:

@@ -16,7 +16,7 @@ from seisproc_core.jobs import provenance
 from seisproc_core.jobs.checks import versions_of
 from seisproc_core.jobs.repair import as_run
 from seisproc_core.jobs.runner import machine
-from seisproc_core.jobs.workfolder import sealed_root
+from seisproc_core.jobs.workfolder import sealed_checksums
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.flow import Flow
 from seisproc_core.processing.kernels import usable_backends
@@ -92,7 +92,10 @@ def prepare_replay(survey: Path, out: Path, known: Registry, sources: Sequence[s
     if not survey.is_dir():
         raise UsageError(f"{survey} does not exist")
     record = provenance.read(survey)
-    flow = as_run(Flow.from_json(record["flow"]), record["steps"])
+    if "side_output" in record:
+        about = record["side_output"]
+        raise UsageError(f"{survey} is a side output of {about['output']}: replay that, or run its flow again")
+    flow = as_run(Flow.from_json(record["flow"]), record["steps"]).without_saves()
     if sources:
         flow = attrs.evolve(
             flow, source=attrs.evolve(flow.source, paths=tuple(str(Path(p).absolute()) for p in sources))
@@ -162,8 +165,8 @@ def compare(old: Path, new: Path) -> Comparison:
     Damaged
         One of them is not whole.
     """
-    roots = sealed_root(old), sealed_root(new)
-    if roots[0] is not None and roots[0] == roots[1]:
+    made = sealed_checksums(old), sealed_checksums(new)
+    if made[0] is not None and made[0] == made[1]:
         return Comparison(True, 0.0, "")
     first, second = open_survey(old), open_survey(new)
     if (first.n_traces, first.sampling) != (second.n_traces, second.sampling):

@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 
 from seisproc_core.data.gather import Gather
-from seisproc_core.data.survey import MemorySink, MemorySurvey, Piece, Survey
+from seisproc_core.data.survey import MemorySink, MemorySurvey, Piece, Sink, Survey
 from seisproc_core.errors import Damaged, DataError, StepError, UsageError, WorkerDied
 from seisproc_core.execution.executor import Executor, Receipt, Task
 from seisproc_core.execution.runners import StageRunners
@@ -25,11 +25,11 @@ from seisproc_core.execution.worker import OpenJob, open_address
 from seisproc_core.jobs.control import Control
 from seisproc_core.jobs.journal import Journal
 from seisproc_core.jobs.resources import this_machine
-from seisproc_core.jobs.workfolder import WorkFolder, check_target
+from seisproc_core.jobs.workfolder import WorkFolder, Written, check_target
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.flow import Flow
 from seisproc_core.processing.kernels import choose
-from seisproc_core.processing.plan import Plan, StagePlan
+from seisproc_core.processing.plan import Plan, SidePlan, StagePlan
 
 
 class Run(Protocol):
@@ -143,6 +143,8 @@ class FolderRun:
         self._held = held
         self._replace = replace or bool(work.record["replace"])
         check_target(work.target, [], replace=self._replace)
+        for side in work.sides:
+            check_target(Path(side.path), [], replace=self._replace or work.is_in_place(side))
         work.check_plan()
         self.work = work
         self.control = Control(work.path / "control", create=True)
@@ -157,7 +159,7 @@ class FolderRun:
         self.committed = sum(done.traces_in for done in self._journal.done.values())
         self.on_commit: Callable[[], None] = lambda: None
         self.hopeless = False
-        self._finished: list[tuple[str, int, int, int]] = []
+        self._finished: list[Written] = []
         self._started = time.time()
 
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
@@ -172,6 +174,7 @@ class FolderRun:
 
     def _run_stages(self, executor: Executor, workers: int, threads: int) -> None:
         opened = OpenJob(self.work.path, self._held, known=self._registry)
+        self._finished = []
         for number, stage in enumerate(self.work.stages):
             self.stage = number
             todo = self._journal.of(self.stage).missing(stage.n_segments)
@@ -191,9 +194,17 @@ class FolderRun:
             self.control.check()
             if stage.kind != "rows":
                 continue
-            sink = self._registry.load("storage", stage.storage)().sink(stage.output)
-            pieces = sink.finish(self.work.folder_of(self.stage))
-            self._finished = self.work.put(self.stage, pieces)
+            pieces = self._sink(stage).finish(self.work.folder_of(self.stage))
+            for side in stage.sides:
+                if not self.work.is_in_place(side):
+                    made = self._sink(side).finish(self.work.folder_of_side(side.number))
+                    pieces += [attrs.evolve(piece, side=side.number) for piece in made]
+            written = self.work.put(self.stage, pieces)
+            self._finished += written if number == self.stages - 1 else [w for w in written if w[0].startswith("@")]
+
+    def _sink(self, plan: StagePlan | SidePlan) -> Sink:
+        made: Sink = self._registry.load("storage", plan.storage)().sink(plan.output)
+        return made
 
     def _run_segments(self, executor: Executor, task: Task, todo: list[int]) -> None:
         try:
@@ -291,7 +302,7 @@ def used(control: Control) -> dict[str, Any]:
 
 def preload_modules(stages: Sequence[StagePlan], registry: Registry) -> tuple[str, ...]:
     """Modules that workers of these stages will import."""
-    storages = [stage.storage for stage in stages]
+    storages = [stage.storage for stage in stages] + [side.storage for stage in stages for side in stage.sides]
     storages += [str(address["storage"]) for stage in stages for address in stage.addresses()]
     return _modules(storages, [(step.use, step.kernels) for stage in stages for step in stage.steps], registry)
 

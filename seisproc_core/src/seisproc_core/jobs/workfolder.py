@@ -6,9 +6,11 @@
     stage<k>-*.npy       the plan's arrays
     journal, control     what is done; the command byte and counters
     stage-<k>/           intermediate stages
+    side-<k>/            side outputs as they grow
     data                 the output as it grows: a folder, or one file
 
-The rename of ``data`` to OUT is the commit: before it OUT is absent or the old version, after it OUT is whole.
+The rename of ``data`` to OUT is the commit: before it OUT is absent or the old version, after it OUT is whole. Side
+outputs, whole too, are renamed just before it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,15 @@ from seisproc_core.data.survey import Piece
 from seisproc_core.errors import Damaged, Incomplete, OutputExists, StorageError, UsageError
 from seisproc_core.jobs import durable, faults, provenance
 from seisproc_core.jobs.journal import Journal
-from seisproc_core.processing.plan import StagePlan, stage_from_json, stage_to_json
+from seisproc_core.processing.plan import SidePlan, StagePlan, stage_from_json, stage_to_json
 
-FORMAT = 1
+JOB_FORMAT, MANIFEST_FORMAT = 2, 1
 MANIFEST = "manifest.json"
 _REPLACED = "replaced"  # in the working folder: the old version, for the moment between two renames
 _MAX_JSON = 256 << 20
+_OF_SIDE = re.compile(r"@(\d+)/(.*)", re.DOTALL)  # key, in the journal, of a file of a side output
+
+Written = tuple[str, int, int, int]  # key, offset, length and crc32 of what was written
 
 
 class WorkFolder:
@@ -69,6 +74,20 @@ class WorkFolder:
         """Where the rows of a stage go."""
         return self.data if stage == len(self.stages) - 1 else self.path / f"stage-{stage}"
 
+    @property
+    def sides(self) -> list[SidePlan]:
+        """All side outputs."""
+        return [side for stage in self.stages for side in stage.sides]
+
+    def folder_of_side(self, number: int) -> Path:
+        """Where the rows of a side output go; its own place once it is there."""
+        side = self.sides[number]
+        return Path(side.path) if self.is_in_place(side) else self.path / f"side-{number}"
+
+    def is_in_place(self, side: SidePlan) -> bool:
+        """Whether a side output has been renamed to its own place, and only the main output is missing."""
+        return _is_of_job(Path(side.path), self.record["job"])
+
     @classmethod
     def create(
         cls,
@@ -82,7 +101,7 @@ class WorkFolder:
         path = target.with_name(f"{target.name}.{fingerprint[:8]}.part")
         fresh = path.with_suffix(".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        plain = {"format": FORMAT, "fingerprint": fingerprint, "target": target.name, **record}
+        plain = {"format": JOB_FORMAT, "fingerprint": fingerprint, "target": target.name, **record}
         plain["stages"] = [stage_to_json(stage) for stage in stages]
         plain["arrays"] = {}
         try:
@@ -94,6 +113,8 @@ class WorkFolder:
                         plain["arrays"][file] = _save(fresh / file, array)
                 if k < len(stages) - 1:
                     (fresh / f"stage-{k}").mkdir()
+                for side in stage.sides:
+                    (fresh / f"side-{side.number}").mkdir()
             if file_bytes is None:
                 (fresh / "data").mkdir()
             else:
@@ -124,28 +145,32 @@ class WorkFolder:
         """Forget journalled segments whose bytes are not there or not right; returns how many were."""
         lost = 0
         for stage, done in journal.done.items():
-            root = self.folder_of(stage)
+            roots: dict[int | None, Path] = {None: self.folder_of(stage)}
+            roots |= {side.number: self.folder_of_side(side.number) for side in self.sides}
             for segment in list(done):
-                pieces = done[segment].pieces
-                if not all(_matches(root / key if key else root, *rest) for key, *rest in pieces):
+                if not all(_matches(_place(roots, key), *rest) for key, *rest in done[segment].pieces):
                     del done[segment]
                     lost += 1
         return lost
 
-    def put(self, stage: int, pieces: list[Piece]) -> list[tuple[str, int, int, int]]:
+    def put(self, stage: int, pieces: list[Piece]) -> list[Written]:
         """Write pieces of a stage - of a segment, or what completes it; durable when this returns."""
         root = self.folder_of(stage)
-        return durable.put_folder(root, pieces) if root.is_dir() else durable.put_file(root, pieces)
+        own = [piece for piece in pieces if piece.side is None]
+        written = durable.put_folder(root, own) if root.is_dir() else durable.put_file(root, own)
+        for number in sorted({piece.side for piece in pieces if piece.side is not None}):
+            mine = [piece for piece in pieces if piece.side == number]
+            made = durable.put_folder(self.path / f"side-{number}", mine)
+            written += [(f"@{number}/{key}", offset, length, crc) for key, offset, length, crc in made]
+        return written
 
-    def seal(
-        self, journal: Journal, pieces: list[tuple[str, int, int, int]], record: dict[str, Any], *, replace: bool
-    ) -> None:
-        """Check that everything is there, write the manifest, rename: afterwards OUT is whole.
+    def seal(self, journal: Journal, pieces: list[Written], record: dict[str, Any], *, replace: bool) -> None:
+        """Check that everything is there, write the manifests, rename: afterwards OUT and side outputs are whole.
 
         Parameters
         ----------
         pieces
-            What `put` wrote to complete the last stage.
+            What `put` wrote to complete the last stage, and side outputs.
         record
             How it was made: the provenance.
         """
@@ -153,11 +178,20 @@ class WorkFolder:
         missing = journal.of(last).missing(self.stages[last].n_segments)
         if missing:
             raise Incomplete(f"{self.target}: segment {missing[0]} is not done; run: seisproc resume {self.target}")
+        waiting = [side for side in self.sides if not self.is_in_place(side)]
         try:
+            for number, stage in enumerate(self.stages):
+                for side in (side for side in stage.sides if side in waiting):
+                    about = {"output": self.target.name, "step": side.use, "saved": side.name}
+                    self._write_manifest(side.number, journal, number, pieces, {**record, "side_output": about})
             if self.data.is_dir():
-                self._write_manifest(journal, pieces, record)
+                self._write_manifest(None, journal, last, pieces, record)
             elif self.record["flow"]["sink"].get("sidecar"):
                 self._write_sidecar(record)
+            for side in waiting:
+                faults.point("before-side-commit")
+                _commit(self.path / f"side-{side.number}", Path(side.path), replace=replace)
+                durable.sync_folder(Path(side.path).parent)
             faults.point("before-commit")
             _commit(self.data, self.target, replace=replace)
             durable.sync_folder(self.target.parent)
@@ -177,24 +211,44 @@ class WorkFolder:
         os.replace(temporary, sidecar_of(self.target))
 
     def _write_manifest(
-        self, journal: Journal, pieces: list[tuple[str, int, int, int]], record: dict[str, Any]
+        self, side: int | None, journal: Journal, stage: int, pieces: list[Written], record: dict[str, Any]
     ) -> None:
-        receipts = journal.of(len(self.stages) - 1).values()
+        """Complete the output, or a side output, that `stage` made."""
+        folder = self.data if side is None else self.path / f"side-{side}"
+        receipts = journal.of(stage).values()
         # With the segment that made it: what has to be done again where a file is damaged.
-        listed = {key: [length, crc, r.segment] for r in receipts for key, _, length, crc in r.pieces}
-        listed |= {key: [length, crc] for key, _, length, crc in pieces}
-        for path in [p for p in self.data.rglob("*") if p.is_file()]:
-            if path.relative_to(self.data).as_posix() not in listed:
+        listed = {key: [length, crc, r.segment] for r in receipts for key, _, length, crc in pieces_of(side, r.pieces)}
+        listed |= {key: [length, crc] for key, _, length, crc in pieces_of(side, pieces)}
+        for path in [p for p in folder.rglob("*") if p.is_file()]:
+            if path.relative_to(folder).as_posix() not in listed:
                 path.unlink()
-        manifest = {"format": FORMAT, "fingerprint": self.fingerprint, "pieces": listed}
+        manifest = {"format": MANIFEST_FORMAT, "fingerprint": self.fingerprint, "pieces": listed}
         manifest["root"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        durable.write_file(self.data / provenance.PROVENANCE, provenance.encode(record))
-        durable.write_file(self.data / MANIFEST, json.dumps(manifest, sort_keys=True).encode())
-        durable.sync_folder(self.data)
+        durable.write_file(folder / provenance.PROVENANCE, provenance.encode(record))
+        durable.write_file(folder / MANIFEST, json.dumps(manifest, sort_keys=True).encode())
+        durable.sync_folder(folder)
 
     def remove(self) -> None:
         """Delete the working folder."""
         remove(self.path)
+
+
+def pieces_of(side: int | None, pieces: Iterable[Written]) -> list[Written]:
+    """Those of one side output, or of none, with their keys inside it."""
+    mine = []
+    for key, offset, length, crc in pieces:
+        found = _OF_SIDE.fullmatch(key)
+        if (int(found[1]) if found else None) == side:
+            mine.append((found[2] if found else key, offset, length, crc))
+    return mine
+
+
+def _place(roots: Mapping[int | None, Path], key: str) -> Path:
+    """The file behind a key of the journal."""
+    found = _OF_SIDE.fullmatch(key)
+    if found:
+        return roots.get(int(found[1]), Path(os.devnull)) / found[2]
+    return roots[None] / key if key else roots[None]
 
 
 def sidecar_of(target: Path) -> Path:
@@ -219,8 +273,16 @@ def is_committed(path: Path) -> bool:
     """True when a working folder's output was renamed into place and only the folder's removal is missing."""
     if not os.path.lexists(path / "data"):
         return True
-    try:  # where the two were exchanged; by job, because the old version may have the same fingerprint
-        return bool(_read_json(_target_of(path) / provenance.PROVENANCE)["job"] == _read_json(path / "job.json")["job"])
+    try:  # where the two were exchanged
+        return _is_of_job(_target_of(path), _read_json(path / "job.json")["job"])
+    except (OSError, KeyError, Damaged):
+        return False
+
+
+def _is_of_job(target: Path, job: Any) -> bool:
+    """Whether a sealed output was made by this job; an older one may have the same fingerprint."""
+    try:
+        return bool(_read_json(target / provenance.PROVENANCE)["job"] == job)
     except (OSError, KeyError, Damaged):
         return False
 
@@ -238,10 +300,10 @@ def sweep(target: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def sealed_root(target: Path) -> str | None:
-    """Hash over all files of a sealed folder output but its provenance, or None."""
+def sealed_checksums(target: Path) -> dict[str, tuple[int, int]] | None:
+    """Length and crc32 of every file of a sealed folder output but its provenance, or None."""
     try:
-        return str(_read_json(target / MANIFEST)["root"])
+        return {key: (entry[0], entry[1]) for key, entry in _read_json(target / MANIFEST)["pieces"].items()}
     except (OSError, KeyError, Damaged):
         return None
 
@@ -330,7 +392,7 @@ def _read_record(path: Path) -> dict[str, Any]:
         raise Damaged(f"{path} cannot be read ({error}), nor the job resumed; run again with --discard") from error
     if record.get("checksum") != _checksum(record):
         raise Damaged(f"{path} was altered, the job cannot be resumed; run again with --discard")
-    if record.get("format") != FORMAT:
+    if record.get("format") != JOB_FORMAT:
         raise Damaged(
             f"{path} was written by another version of seisproc (format {record.get('format')!r}); "
             "resume with that version, or run again with --discard"

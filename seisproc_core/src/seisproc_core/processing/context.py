@@ -65,6 +65,8 @@ class Context:
         How many threads a kernel may use.
     solution
         What a `SurveyProcessor` solved: tables of columns; empty before its first solution.
+    saving
+        Names of the side outputs that the flow asks for.
     """
 
     def __init__(
@@ -76,9 +78,12 @@ class Context:
         pool: BufferPool | None = None,
         inputs: Mapping[str, Gather] | None = None,
         solution: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+        saving: frozenset[str] = frozenset(),
     ) -> None:
         self._kernels = kernels or {}
         self.solution = solution or {}
+        self.saving = saving
+        self._saved: dict[str, list[np.ndarray]] = {}
         self.begin({name: _giving(gather) for name, gather in (inputs or {}).items()})
         self.flag = np.zeros(1, np.uint8) if flag is None else flag
         self.threads = threads
@@ -113,6 +118,25 @@ class Context:
         if name not in self._got:
             self._got[name] = self._inputs[name]()
         return self._got[name]
+
+    def save(self, name: str, traces: np.ndarray) -> None:
+        """Give samples of a side output: of the batch in hand or, gather by gather, of the next one.
+
+        Parameters
+        ----------
+        name
+            One of `Processor.saves`; where the flow does not ask for it, nothing happens.
+        traces
+            float32, of the shape of the step's own output; it gets that output's headers. Not changed afterwards.
+        """
+        if name in self.saving:
+            self._saved.setdefault(name, []).append(traces)
+
+    def saved(self) -> dict[str, np.ndarray]:
+        """The samples given since the last call, by name."""
+        saved = {name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in self._saved.items()}
+        self._saved.clear()
+        return saved
 
     def of_gather(self, number: int) -> Context:
         """The context of one gather of the batch in hand."""

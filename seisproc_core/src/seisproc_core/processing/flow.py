@@ -57,12 +57,15 @@ class Step:
         Forces how its kernels run.
     match
         Header words by which traces of its further inputs belong to those of the data; none: `trace_id`.
+    save
+        Its side outputs: absolute path of the survey that each becomes, by name.
     """
 
     use: str
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     backend: str | None = None
     match: tuple[str, ...] = ()
+    save: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -119,6 +122,10 @@ class Flow:
         """Whether it reads a survey that lives in this process."""
         values = [value for step in self.steps for value in step.parameters.values()]
         return self.source.storage == "memory" or any(isinstance(value, Survey) for value in values)
+
+    def without_saves(self) -> Flow:
+        """The same flow without side outputs; the result does not change."""
+        return attrs.evolve(self, steps=tuple(attrs.evolve(step, save={}) for step in self.steps))
 
     @classmethod
     def load(
@@ -185,7 +192,7 @@ class Flow:
         keys = tuple(word_list(f"flow {name}, [sink]", "index", words) for words in index)
         return cls(
             source=Source(storage=storage, paths=paths, gather=gather, sort=sort, options=rest),
-            steps=tuple(_step(item, number, name) for number, item in enumerate(steps, 1)),
+            steps=tuple(_step(item, f"flow {name}, step {number}", base) for number, item in enumerate(steps, 1)),
             sink=Target(storage=sink_storage, path=sink_paths[0], index=keys, options=sink_rest, sidecar=sidecar),
             name=str(plain.get("name", name)),
             base=base.absolute(),
@@ -212,6 +219,7 @@ class Flow:
                     "use": step.use,
                     "backend": step.backend,
                     "match": list(step.match),
+                    **({"save": dict(step.save)} if step.save else {}),
                     "parameters": {name: plain_value(value) for name, value in step.parameters.items()},
                 }
                 for step in self.steps
@@ -249,6 +257,7 @@ class Flow:
                         use=str(step["use"]),
                         backend=step["backend"],
                         match=tuple(map(str, step.get("match", ()))),
+                        save={str(name): str(path) for name, path in step.get("save", {}).items()},
                         parameters=dict(step["parameters"]),
                     )
                     for step in plain["steps"]
@@ -349,14 +358,24 @@ def word_list(where: str, key: str, words: Any) -> tuple[str, ...]:
     return tuple(("-" if w.startswith("-") else "") + canonical(w.removeprefix("-")) for w in words)
 
 
-def _step(item: Any, number: int, name: str) -> Step:
+def _step(item: Any, where: str, base: Path) -> Step:
     if not isinstance(item, Mapping) or not isinstance(item.get("use"), str):
-        raise FlowError(f'flow {name}: step {number} needs use = "processor"')
+        raise FlowError(f'{where} needs use = "processor"')
     if not isinstance(item.get("backend", ""), str):
-        raise FlowError(f"flow {name}: step {number}: backend must be the name of one, not {item['backend']!r}")
-    match = word_list(f"flow {name}, step {number}", "match", item.get("match", []))
-    rest = {key: value for key, value in item.items() if key not in ("use", "backend", "match")}
-    return Step(use=item["use"], parameters=rest, backend=item.get("backend"), match=match)
+        raise FlowError(f"{where}: backend must be the name of one, not {item['backend']!r}")
+    match = word_list(where, "match", item.get("match", []))
+    save = _saves(item.get("save", {}), where, base)
+    rest = {key: value for key, value in item.items() if key not in ("use", "backend", "match", "save")}
+    return Step(use=item["use"], parameters=rest, backend=item.get("backend"), match=match, save=save)
+
+
+def _saves(value: Any, where: str, base: Path) -> dict[str, str]:
+    """Absolute paths of ``save.name = "path"``."""
+    if not isinstance(value, Mapping) or not all(isinstance(p, str) and p and "\0" not in p for p in value.values()):
+        raise FlowError(f'{where}: write save.name = "path", not save = {value!r}')
+    for path in value.values():
+        check_no_secret(path)
+    return {name: os.path.abspath(base / path) for name, path in value.items()}
 
 
 def _override(plain: dict[str, Any], text: str) -> None:

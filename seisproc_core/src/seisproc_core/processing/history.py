@@ -12,14 +12,21 @@ from seisproc_core.processing.flow import Flow
 _MOST_VALUES = 8
 
 
-def steps_of(flow: Flow) -> Iterator[dict[str, Any]]:
-    """The steps of a flow with the parameters that were given; the order its source was read in counts as a sort."""
+def steps_of(flow: Flow, until: int | None = None, saved: str = "") -> Iterator[dict[str, Any]]:
+    """The steps of a flow with the parameters that were given; the order its source was read in counts as a sort.
+
+    Parameters
+    ----------
+    until, saved
+        For a side output: position of the step it is saved of, the last to be given, and what is saved.
+    """
     source = flow.source
     if source.gather or source.sort:
         order = {"gather": list(source.gather), "sort": list(source.sort)}
         yield {"use": "sort", "parameters": {key: words for key, words in order.items() if words}}
-    for step in flow.written or flow.steps:
-        yield {"use": step.use, "parameters": _brief(step.parameters)}
+    for position, step in enumerate((flow.written or flow.steps)[: None if until is None else until + 1]):
+        about = {"saved": saved} if position == until else {}
+        yield {"use": step.use, "parameters": _brief(step.parameters), **about}
 
 
 def _brief(value: Any) -> Any:

@@ -94,6 +94,38 @@ class StepPlan:
             yield f"{name}-rows", item.rows
 
 
+@attrs.frozen(kw_only=True)
+class SidePlan:
+    """A side output: a survey of what one step of a stage gives beside its result, row for row that of the stage.
+
+    Attributes
+    ----------
+    step
+        Position of the step in its stage.
+    use, name
+        Its processor, and what of it is saved.
+    path
+        The survey this becomes; absolute.
+    number
+        Counts the side outputs of the job from 0.
+    """
+
+    step: int
+    use: str
+    name: str
+    path: str
+    number: int
+    storage: str
+    output: OutputPlan
+
+    def to_json(self) -> dict[str, Any]:
+        return attrs.asdict(self, recurse=False) | {"output": self.output.to_json()}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> SidePlan:
+        return cls(**{**plain, "output": OutputPlan.from_json(plain["output"])})
+
+
 @attrs.frozen(eq=False, kw_only=True)
 class StagePlan:
     """One stage: read gathers, run steps, write rows - or measure gathers, or solve for what was measured.
@@ -111,7 +143,9 @@ class StagePlan:
         First ordered input row, first output row of each gather (and the totals); None when every row is
         a gather by itself and stays one row.
     segment_rows
-        Output rows per segment: a multiple of the sink's shard.
+        Output rows per segment: a multiple of the sink's shard, and of those of side outputs.
+    sides
+        What is saved of its steps. It decides no byte of the output, and is no part of the fingerprint.
     """
 
     source: Mapping[str, Any]
@@ -124,6 +158,7 @@ class StagePlan:
     output: OutputPlan
     segment_rows: int
     kind: Literal["rows", "measure", "solve"] = "rows"
+    sides: tuple[SidePlan, ...] = ()
 
     @property
     def n_segments(self) -> int:
@@ -190,6 +225,11 @@ class Plan:
         return (path for address in addresses if address["storage"] != "memory" for path in address["paths"])
 
     @property
+    def sides(self) -> tuple[SidePlan, ...]:
+        """All side outputs."""
+        return tuple(side for stage in self.stages for side in stage.sides)
+
+    @property
     def traces_in(self) -> int:
         return sum(stage.traces_in for stage in self.stages)
 
@@ -199,7 +239,7 @@ class Plan:
         inputs = [{key: value for key, value in item.items() if key != "path"} for item in self.inputs]
         digest.update(json.dumps([inputs, dict(versions)], sort_keys=True).encode())
         for stage in self.stages:
-            digest.update(json.dumps(stage_to_json(stage, with_paths=False), sort_keys=True).encode())
+            digest.update(json.dumps(stage_to_json(stage, for_fingerprint=True), sort_keys=True).encode())
             for _, array in stage.arrays():
                 digest.update(b"-" if array is None else np.ascontiguousarray(array).view(np.uint8).data)
         return digest.hexdigest()
@@ -211,20 +251,22 @@ def bytes_per_worker(stage: StagePlan) -> int:
         return 4 * int(stage.output.options["records"]) * int(stage.output.options["record_bytes"])
     row = 4 * stage.output.sampling.count + stage.output.raw_header_bytes
     largest = 1 if stage.in_starts is None else int(np.diff(stage.in_starts).max())
-    arrays = 3 + sum(len(step.inputs) for step in stage.steps)
-    return 2 * min(stage.segment_rows, stage.output.n_traces) * row + arrays * max(BATCH_BYTES, largest * row)
+    arrays = 3 + len(stage.sides) + sum(len(step.inputs) for step in stage.steps)
+    outputs = 1 + len(stage.sides)
+    return 2 * outputs * min(stage.segment_rows, stage.output.n_traces) * row + arrays * max(BATCH_BYTES, largest * row)
 
 
-def stage_to_json(stage: StagePlan, *, with_paths: bool = True) -> dict[str, Any]:
-    """Everything but the arrays, as plain JSON values."""
+def stage_to_json(stage: StagePlan, *, for_fingerprint: bool = False) -> dict[str, Any]:
+    """Everything but the arrays, as plain JSON values; or only what decides the bytes of its rows."""
     source = dict(stage.source)
-    if not with_paths:
+    if for_fingerprint:
         source.pop("paths", None)
     return {
+        **({} if for_fingerprint else {"sides": [side.to_json() for side in stage.sides]}),
         "kind": stage.kind,
         "source": source,
         "traces_in": stage.traces_in,
-        "steps": [step.to_json(with_paths=with_paths) for step in stage.steps],
+        "steps": [step.to_json(with_paths=not for_fingerprint) for step in stage.steps],
         "storage": stage.storage,
         "output": stage.output.to_json(),
         "segment_rows": stage.segment_rows,
@@ -245,6 +287,7 @@ def stage_from_json(plain: Mapping[str, Any], load: Callable[[str], np.ndarray |
         storage=plain["storage"],
         output=OutputPlan.from_json(plain["output"]),
         segment_rows=plain["segment_rows"],
+        sides=tuple(map(SidePlan.from_json, plain["sides"])),
     )
 
 

@@ -6,6 +6,7 @@ kernel - and depends on neither the number of workers, nor memory, nor the host.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +23,9 @@ from seisproc_core.processing.history import steps_of
 from seisproc_core.processing.inputs import Inputs, complete
 from seisproc_core.processing.ordering import gather_order
 from seisproc_core.processing.params import build, tables_of, to_plain
-from seisproc_core.processing.plan import BATCH_BYTES, Plan, StagePlan, StepPlan
+from seisproc_core.processing.plan import BATCH_BYTES, Plan, SidePlan, StagePlan, StepPlan
 from seisproc_core.processing.scattered import SHARDS_PER_BLOCK, by_blocks, too_scattered
+from seisproc_core.processing.sides import check_all_saves, check_saves, same_rows
 from seisproc_core.processing.survey_scope import SurveyProcessor
 
 MAX_REPEATED = 0.05  # share of input traces that neighbouring segments may both read
@@ -61,20 +63,25 @@ class _Planner:
         self._order: np.ndarray | None = None
         self._has_gathers = False
         self._steps: list[StepPlan] = []
+        self._sides: list[SidePlan] = []
+        self._saved = 0  # side outputs so far
         self._datum = survey.info.datum
 
     def plan(self) -> Plan:
         flow, survey = self.flow, self.survey
+        check_all_saves(flow)
         headers = complete(survey.headers(), np.arange(survey.n_traces), survey.sampling.count)
         files = tuple(str(name) for name, _ in survey.info.file.get("inputs", []))
         layout = Layout(headers=headers, sampling=survey.sampling, files=files)
         self._begin(self.surveys.add_source(flow.source, survey), layout, flow.source.gather, flow.source.sort)
-        for step in flow.steps:
+        for position, step in enumerate(flow.steps):
             if step.use == "sort":
                 keys = _sort_keys(step)
                 self._begin(*self._close(last=False), *keys)
             else:
-                self._add(step)
+                self._add(step, position)
+        if self._sides and flow.sink.storage != self._working_storage():
+            self._go_on()  # side outputs share the shard grid of their stage
         self._close(last=True)
         inputs = self.surveys.identities(self.stages)
         return Plan(stages=tuple(self.stages), inputs=inputs, notes=tuple(self.notes), held=self.surveys.held)
@@ -95,7 +102,7 @@ class _Planner:
         """End the stage under way, and begin another with the same gathers."""
         now = self._now
         self._source, self._stored = self._close(last=False)
-        self._order, self._before, self._steps = None, now, []
+        self._order, self._before, self._steps, self._sides = None, now, [], []
 
     def _begin(self, source: Mapping[str, Any], layout: Layout, gather: tuple[str, ...], sort: tuple[str, ...]) -> None:
         """Begin a stage that reads a survey in gather order."""
@@ -107,10 +114,10 @@ class _Planner:
         self._before = self._now = Layout(
             headers=headers, sampling=layout.sampling, gather_starts=starts, files=layout.files
         )
-        self._steps = []
+        self._steps, self._sides = [], []
 
-    def _add(self, step: Step) -> None:
-        """Plan one step of the stage under way."""
+    def _add(self, step: Step, position: int) -> None:
+        """Plan one step, the flow's `position`-th, of the stage under way."""
         entry = self.registry.find("processors", step.use)
         cls = self.registry.load("processors", step.use)
         if cls.scope == "gather" and not self._has_gathers:
@@ -126,6 +133,9 @@ class _Planner:
         after = instance.plan(layout)
         if after.n_gathers != layout.n_gathers:
             raise FlowError(f"step '{step.use}' changed the number of gathers in its plan; only a sort may do that")
+        check_saves(step, cls, layout, after)
+        if self._sides and not same_rows(layout, after):
+            self._go_on()  # the rows of side outputs are those of their stage
         inputs, notes = self.surveys.match(step, instance, layout)
         self.notes += notes
         planned = StepPlan(
@@ -142,6 +152,28 @@ class _Planner:
             planned = self._measure(instance, planned)
         self._steps.append(planned)
         self._now, self._datum = after, after.datum or self._datum
+        self._sides += [self._side(step, position, name) for name in step.save]
+
+    def _side(self, step: Step, position: int, name: str) -> SidePlan:
+        output = self._output(self._now, last=False)
+        history = (*self.survey.info.history, *steps_of(self.flow, position, name))
+        output = attrs.evolve(
+            output, info=attrs.evolve(output.info, history=history), options=self._side_options(), raw_sample_bytes=0
+        )
+        self._saved += 1
+        return SidePlan(
+            step=len(self._steps) - 1,
+            use=step.use,
+            name=name,
+            path=step.save[name],
+            number=self._saved - 1,
+            storage=self._working_storage(),
+            output=output,
+        )
+
+    def _side_options(self) -> Mapping[str, Any]:
+        """Those of the sink where it is of the same format: one grid for all."""
+        return self.flow.sink.options if self.flow.sink.storage == self._working_storage() else {}
 
     def _close(self, *, last: bool) -> tuple[Mapping[str, Any], Layout]:
         """End the stage under way; returns its result as the source of another."""
@@ -151,8 +183,11 @@ class _Planner:
         plain = _each_by_itself(before) and _each_by_itself(after) and not self._has_gathers
         output = self._output(after, last)
         storage = self.flow.sink.storage if last else self._working_storage()
-        sink = self.registry.load("storage", storage)().sink(output)
-        rows_in = sink.shard_rows * before.n_traces // after.n_traces
+        if self._sides and not last:
+            output = attrs.evolve(output, options=self._side_options())
+        outputs = [(storage, output), *((side.storage, side.output) for side in self._sides)]
+        shard_rows = math.lcm(*(self.registry.load("storage", s)().sink(planned).shard_rows for s, planned in outputs))
+        rows_in = shard_rows * before.n_traces // after.n_traces
         source, order = self._within_reach(self._source, self._stored, self._order, rows_in)
         stage = StagePlan(
             source=source,
@@ -163,9 +198,10 @@ class _Planner:
             steps=tuple(self._steps),
             storage=storage,
             output=output,
-            segment_rows=sink.shard_rows,
+            segment_rows=shard_rows,
+            sides=tuple(self._sides),
         )
-        self.stages.append(_fewer_repeats(stage, sink.shard_rows))
+        self.stages.append(_fewer_repeats(stage, shard_rows))
         return {"stage": len(self.stages) - 1}, Layout(
             headers=after.headers, sampling=after.sampling, files=before.files
         )

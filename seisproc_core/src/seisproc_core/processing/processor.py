@@ -37,6 +37,10 @@ class Processor:
         Raised whenever results change; part of a job's fingerprint.
     headers_only
         It changes header words or drops traces, and no sample: the original file's samples stay what they were.
+    saves
+        Names of its side outputs: samples that `apply` gives to `Context.save`, one trace for each of its output, where
+        `Context.saving` says that the flow asks for them. What it removed, ``removed``, every processor has: the core
+        takes the difference.
     claims
         Examples, and what it says of itself; the conformance suite checks it.
     """
@@ -46,6 +50,7 @@ class Processor:
     kernels: ClassVar[tuple[str, ...]] = ()
     version: ClassVar[int] = 1
     headers_only: ClassVar[bool] = False
+    saves: ClassVar[tuple[str, ...]] = ()
     claims: ClassVar[Claims] = Claims()
 
     def resolve(self, layout: Layout) -> Processor:
@@ -117,6 +122,7 @@ def processor(
     kernels: tuple[str, ...] = (),
     version: int = 1,
     headers_only: bool = False,
+    saves: tuple[str, ...] = (),
     claims: Claims | None = None,
 ) -> Callable[[T], T]:
     """Turn a class with `param` fields into a processor.
@@ -125,14 +131,14 @@ def processor(
     ----------
     id
         Name in flows: lower case letters, digits and ``_``.
-    scope, kernels, version, headers_only, claims
+    scope, kernels, version, headers_only, saves, claims
         See `Processor`.
     """
 
     def make(cls: T) -> T:
         made: Any = attrs.frozen(kw_only=True)(cls)
         made.id, made.scope, made.kernels, made.version = id, scope, kernels, version
-        made.headers_only = headers_only
+        made.headers_only, made.saves = headers_only, saves
         made.claims = claims or Claims()
         return made  # type: ignore[no-any-return]
 

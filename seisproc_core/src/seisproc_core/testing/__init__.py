@@ -69,6 +69,7 @@ def run_processor(
     backend: str = "reference",
     base: Path | None = None,
     inputs: Mapping[str, Gather] | None = None,
+    saved: dict[str, np.ndarray] | None = None,
 ) -> Gather:
     """Check, plan and apply one processor, and hold its output to its plan.
 
@@ -81,6 +82,8 @@ def run_processor(
     inputs
         What `Context.input` gives, by parameter: the same rows and gathers as `gather`. The parameter itself is filled
         in.
+    saved
+        Takes the samples of all side outputs that the processor has, by name; none are asked for without it.
     """
     named = {name: MemorySurvey(held) for name, held in (inputs or {}).items()}
     instance = build(cls, cls.id, {**(parameters or {}), **named}, base).resolve(gather.layout)
@@ -90,7 +93,10 @@ def run_processor(
     for name in cls.kernels:
         mine = {spec.backend: spec for spec in kernels or [] if spec.name == name}
         found[name] = resolve((mine.get(backend) or mine["reference"]).impl)
-    out: Gather = instance.apply(gather, Context(found, inputs=inputs))
+    context = Context(found, inputs=inputs, saving=frozenset(() if saved is None else cls.saves))
+    out: Gather = instance.apply(gather, context)
+    if saved is not None:
+        saved.update(context.saved())
     assert out.sampling == planned.sampling, "apply and plan disagree about the sampling"
     assert out.n_traces == planned.n_traces, "apply and plan disagree about the number of traces"
     assert np.array_equal(out.gather_starts, planned.gather_starts), "apply and plan disagree about the gathers"

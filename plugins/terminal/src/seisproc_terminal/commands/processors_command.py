@@ -41,7 +41,7 @@ def command(name: str | None, schema: bool, as_json: bool) -> None:
 
 
 def _facts(entry: Described) -> dict[str, Any]:
-    keys = ("summary", "doc", "scope", "version", "kernels", "schema")
+    keys = ("summary", "doc", "scope", "version", "kernels", "saves", "schema")
     return {"id": entry.id, "distribution": entry.distribution, **{key: entry.spec[key] for key in keys}}
 
 
@@ -55,6 +55,9 @@ def _explain(entry: Described) -> None:
         output.show()
         rows = [parameter_row(name, item, name in schema["required"]) for name, item in schema["properties"].items()]
         output.table(("parameter", "type", "default", "unit", "range", "what it is"), rows)
+    for name in entry.spec["saves"]:
+        output.show()
+        output.show(f'Side output: save.{name} = "{name}.seis"')
     output.show()
     output.show("In a flow:")
     output.show()

@@ -133,6 +133,8 @@ def _show_plan(flow: Flow, how: How, as_json: bool) -> None:
         )
         rows = [(step["use"], step["backend"], step["text"]) for step in stage["steps"]]
         output.table(("step", "runs as", "parameters"), rows, indent="  ")
+        for path in stage["saves"]:
+            output.show(f"  saves {path}")
 
 
 def _plan_facts(flow: Flow, plan: Plan) -> dict[str, Any]:
@@ -161,6 +163,7 @@ def _stage_facts(stage: StagePlan) -> dict[str, Any]:
     ]
     return {
         "steps": steps,
+        "saves": [side.path for side in stage.sides],
         "traces_in": stage.traces_in,
         "traces_out": stage.output.n_traces,
         "samples": sampling.count,

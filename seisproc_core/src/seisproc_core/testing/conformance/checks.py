@@ -234,6 +234,33 @@ def _edge(subject: Subject, parameters: dict[str, Any], shape: Shape) -> None:
     assert not problem, f"what a dead trace holds has influence: {problem}"
 
 
+def check_saves(subject: Subject) -> None:
+    """Every side output has a finite sample for each of the output, and asking for it changes no byte of that."""
+    saving = frozenset(subject.cls.saves)
+
+    def check(parameters: dict[str, Any], shape: Shape) -> None:
+        given_ = made_for(subject, shape)
+        made = subject.make(parameters, given_)
+        for backend in (subject.default, *subject.backends):
+            context = subject.context(backend, saving=saving)
+            out = made.apply(copied(given_), context)
+            saved = context.saved()
+            for name in sorted(saving):
+                assert name in saved, f"does not save '{name}'"
+                mine = saved[name]
+                right = mine.dtype == np.float32 and mine.shape == out.traces.shape
+                assert right, f"saves '{name}' as {mine.dtype} {mine.shape}"
+                assert np.isfinite(saved[name]).all(), f"saves NaN or Inf as '{name}'"
+            plain = subject.run(parameters, given_, backend)
+            assert digest(out) == digest(plain), f"its output changes when it also saves ({backend})"
+            context = subject.context(backend)
+            made.apply(copied(given_), context)
+            assert not context.saved(), "saves what nobody asks for"
+
+    if saving:
+        for_examples(subject, check)
+
+
 def check_backends(subject: Subject) -> None:
     """Every backend gives what the reference gives."""
     for backend in subject.backends:

@@ -27,6 +27,7 @@ CHECKS: dict[str, Check] = {
     "memory": conduct.check_memory,
     "nan": checks.check_nan,
     "edges": checks.check_edges,
+    "saves": checks.check_saves,
     "backends": checks.check_backends,
     "linear": checks.check_linear,
 }

@@ -66,11 +66,13 @@ class Subject:
             raise Refused(str(error)) from error
         return made
 
-    def context(self, backend: str | None = None, flag: np.ndarray | None = None) -> Context:
+    def context(
+        self, backend: str | None = None, flag: np.ndarray | None = None, saving: frozenset[str] = frozenset()
+    ) -> Context:
         """What the processor is handed; kernels without this backend run as their reference."""
         backend = backend or self.default
         found = {name: forms.get(backend) or forms[REFERENCE] for name, forms in self.kernels.items()}
-        return Context(found, flag=flag)
+        return Context(found, flag=flag, saving=saving)
 
     def run(self, parameters: Mapping[str, Any], gather: Gather, backend: str | None = None) -> Gather:
         """Apply it to a copy of `gather`; the result is a copy too, as pools use memory again."""
