@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seisproc_core.errors import UsageError
-from seisproc_core.jobs.resources import HEAD_ROOM, Ledger, Resources, memory_bytes, this_machine
+from seisproc_core.jobs.resources import HEAD_ROOM, Ledger, Resources, group_limits, memory_bytes, this_machine
 
 GB = 10**9
 amounts = st.builds(Resources, st.integers(0, 9), st.integers(0, 9), st.integers(0, 3))
@@ -95,3 +97,37 @@ def test_this_machine_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SEISPROC_CPUS", wrong)
         with pytest.raises(UsageError, match="SEISPROC_CPUS"):
             this_machine()
+
+
+def _place(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_limits_of_nested_control_groups(tmp_path: Path) -> None:
+    second = _place(
+        tmp_path / "v2",
+        {
+            "proc/self/cgroup": "0::/slurm/job_7/step_0\n",
+            "sys/fs/cgroup/slurm/job_7/step_0/memory.max": "max\n",
+            "sys/fs/cgroup/slurm/job_7/memory.max": "4000000000\n",
+            "sys/fs/cgroup/slurm/memory.max": "8000000000\n",
+            "sys/fs/memory.max": "1\n",  # outside of the hierarchy
+        },
+    )
+    assert group_limits(second) == [4_000_000_000, 8_000_000_000]
+    first = _place(
+        tmp_path / "v1",
+        {
+            "proc/self/cgroup": "9:name=systemd:/\n4:memory:/batch:7/job\n2:cpu,cpuacct:/\n0::/\n",
+            "sys/fs/cgroup/memory/batch:7/job/memory.limit_in_bytes": "1073741824\n",
+            "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+        },
+    )
+    assert group_limits(first) == [1 << 30, 9223372036854771712]
+
+
+def test_no_control_groups(tmp_path: Path) -> None:
+    assert group_limits(tmp_path) == []

@@ -115,13 +115,37 @@ def cpu_count() -> int:
 
 
 def memory_bytes() -> int:
-    """Memory of this machine, or of the control group that this process is held to."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Memory of this machine, or of the control groups that this process is held to."""
+    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *group_limits()])
+
+
+def group_limits(root: Path = Path("/")) -> list[int]:
+    """Limits of the control groups this process is in, in bytes, innermost first; a batch system's are nested deeply.
+
+    Both versions of control groups are understood (Linux, admin-guide/cgroup-v1/memory and admin-guide/cgroup-v2).
+    """
+    found = []
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, group = line.split(":", 2)
+        if not controllers:
+            top, file = root / "sys/fs/cgroup", "memory.max"
+        elif "memory" in controllers.split(","):
+            top, file = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+        else:
+            continue
+        inmost = top / group.lstrip("/")
+        for folder in (inmost, *inmost.parents):
+            found.append(_text(folder / file).strip())
+            if folder == top:
+                break
+    return [int(limit) for limit in found if limit.isdigit()]
+
+
+def _text(path: Path) -> str:
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
+        return path.read_text("utf-8", "replace")
     except OSError:
-        limit = "max"
-    return min(total, int(limit)) if limit.isdigit() else total
+        return ""
 
 
 def _told(name: str) -> float:
