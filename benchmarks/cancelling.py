@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -115,11 +116,16 @@ def _task(folder: Path, name: str, preload: tuple[str, ...] = PRELOAD, workers: 
     return Task(
         folder=folder,
         stage=0,
-        run=lambda segment, slot: victim(str(folder), 0, segment, slot),
+        compute=partial(_compute, victim, str(folder)),
         control=Control(folder / "control", create=True),
         workers=workers,
         preload=preload,
     )
+
+
+def _compute(victim: Callable[..., Receipt], folder: str, segment: int, slot: int) -> Callable[[], Receipt]:
+    receipt = victim(folder, 0, segment, slot)
+    return lambda: receipt
 
 
 def _latency(

@@ -81,8 +81,7 @@ def _task(space: Workspace, name: str) -> Task:
     folder = space.folder / f"ray-{name}-{time.monotonic_ns()}"
     folder.mkdir()
     control = Control(folder / "control", create=True)
-    run = partial(no_op, "", 0)
-    return Task(folder=folder, stage=0, run=run, control=control, workers=WORKERS)
+    return Task(folder=folder, stage=0, compute=partial(partial, no_op, "", 0), control=control, workers=WORKERS)
 
 
 def _run(task: Task, what: str, segments: int) -> list[float]:

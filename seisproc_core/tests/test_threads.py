@@ -26,11 +26,11 @@ from seisproc_core.testing import make_gather
 
 
 def task(run: Callable[[int, int], object], workers: int = 3) -> Task:
-    def receipt(segment: int, slot: int) -> Receipt:
+    def compute(segment: int, slot: int) -> Callable[[], Receipt]:
         run(segment, slot)
-        return Receipt(segment=segment, pieces=(), traces_in=1, traces_out=1)
+        return lambda: Receipt(segment=segment, pieces=(), traces_in=1, traces_out=1)
 
-    return Task(folder=None, stage=0, run=receipt, control=Control(), workers=workers)
+    return Task(folder=None, stage=0, compute=compute, control=Control(), workers=workers)
 
 
 def worker_threads() -> list[threading.Thread]:
@@ -190,12 +190,12 @@ def test_the_bytes_are_those_of_one_thread(
     runners = StageRunners(stage, survey, MemorySink(), registry, control)
     got = {}
 
-    def run(segment: int, slot: int) -> Receipt:
+    def compute(segment: int, slot: int) -> Callable[[], Receipt]:
         pieces, traces_in, traces_out = runners.run(segment, slot)
         got[segment] = pieces[0].data.traces
-        return Receipt(segment=segment, pieces=(), traces_in=traces_in, traces_out=traces_out)
+        return lambda: Receipt(segment=segment, pieces=(), traces_in=traces_in, traces_out=traces_out)
 
-    work = Task(folder=None, stage=0, run=run, control=control, workers=4)
+    work = Task(folder=None, stage=0, compute=compute, control=control, workers=4)
     receipts: list[Receipt] = []
     Threads().run(work, range(stage.n_segments), receipts.append)
     assert all(np.array_equal(got[k], expected[k]) for k in range(stage.n_segments))
@@ -252,13 +252,13 @@ def kernel(x):
         for k in range(20000):
             x[i] += np.sin(x[i])
 
-def run(segment, slot):
+def compute(segment, slot):
     kernel(np.ones(200))
-    return Receipt(segment=segment, pieces=(), traces_in=1, traces_out=1)
+    return lambda: Receipt(segment=segment, pieces=(), traces_in=1, traces_out=1)
 
 if "begun" in sys.argv:
-    run(0, 1)
-task = Task(folder=None, stage=0, run=run, control=Control(), workers=2)
+    compute(0, 1)
+task = Task(folder=None, stage=0, compute=compute, control=Control(), workers=2)
 try:
     Threads().run(task, range(20), lambda receipt: None)
     print("done with", numba.threading_layer())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -23,11 +24,11 @@ from seisproc_joblib.executor import LOG, Loky
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
 
-    def never(segment: int, slot: int) -> Receipt:
+    def never(segment: int, slot: int) -> Callable[[], Receipt]:
         raise AssertionError("this runs in the engine")
 
     control = Control(tmp_path / "control", create=True)
-    return Task(folder=tmp_path, stage=1, run=never, control=control, workers=2)
+    return Task(folder=tmp_path, stage=1, compute=never, control=control, workers=2)
 
 
 def run(task: Task, what: str, segments: range, grace_s: float = 2.0) -> list[int]:
@@ -144,7 +145,7 @@ from seisproc_joblib.executor import Loky
 sys.path.insert(0, sys.argv[1])
 folder = Path(sys.argv[2])
 control = Control(folder / "control", create=True)
-task = Task(folder=folder, stage=0, run=None, control=control, workers=2)
+task = Task(folder=folder, stage=0, compute=None, control=control, workers=2)
 Loky(target="joblib_segments:deaf").run(task, range(4), lambda receipt: None)
 """
 
@@ -166,7 +167,7 @@ def test_no_worker_outlives_a_killed_engine(task: Task) -> None:
 
 
 def test_a_job_in_memory_is_refused(task: Task) -> None:
-    in_memory = Task(folder=None, stage=0, run=task.run, control=task.control, workers=1)
+    in_memory = Task(folder=None, stage=0, compute=task.compute, control=task.control, workers=1)
     with pytest.raises(UsageError, match="in-process"):
         Loky().run(in_memory, [0], lambda receipt: None)
 

@@ -125,7 +125,7 @@ from seisproc_processes.executor import Processes
 sys.path.insert(0, sys.argv[1])
 folder = Path(sys.argv[2])
 control = Control(folder / "control", create=True)
-task = Task(folder=folder, stage=0, run=None, control=control, workers=2)
+task = Task(folder=folder, stage=0, compute=None, control=control, workers=2)
 Processes(target="worker_segments:" + sys.argv[3]).run(task, range(4), lambda receipt: None)
 """
 

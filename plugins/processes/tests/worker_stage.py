@@ -27,10 +27,10 @@ class Stage:
     receipts: list[Receipt] = attrs.field(factory=list)
 
     def task(self, **changes: object) -> Task:
-        def never(segment: int, slot: int) -> Receipt:
+        def never(segment: int, slot: int) -> Callable[[], Receipt]:
             raise AssertionError("segments must not run in the engine")
 
-        task = Task(folder=self.folder, stage=1, run=never, control=self.control, workers=self.workers)
+        task = Task(folder=self.folder, stage=1, compute=never, control=self.control, workers=self.workers)
         return attrs.evolve(task, **changes)  # type: ignore[arg-type]
 
     def executor(self, what: str, grace_s: float = 2.0) -> Processes:

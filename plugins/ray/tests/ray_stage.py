@@ -27,7 +27,7 @@ class Stage:
     got: list[int] = attrs.field(factory=list)
 
     def run(self, what: str, segments: int, grace_s: float = 2.0, **changes: object) -> None:
-        def never(segment: int, slot: int) -> Receipt:
+        def never(segment: int, slot: int) -> Callable[[], Receipt]:
             raise AssertionError("segments must not run in the engine")
 
         here = threading.get_ident()
@@ -37,7 +37,7 @@ class Stage:
             assert receipt.pieces == (("a/b", 0, 10 + receipt.segment, 7),)
             self.got.append(receipt.segment)
 
-        task = Task(folder=self.folder, stage=1, run=never, control=self.control, workers=self.workers)
+        task = Task(folder=self.folder, stage=1, compute=never, control=self.control, workers=self.workers)
         with RayActors(grace_s=grace_s, target=f"ray_segments:{what}") as executor:
             executor.run(attrs.evolve(task, **changes), range(segments), done)  # type: ignore[arg-type]
 

@@ -121,7 +121,7 @@ def test_the_third_death_is_blamed_on_its_segment(stage: Stage) -> None:
     ],
 )
 def test_errors_cross_by_class_and_message(stage: Stage, segment: int, kind: type[Exception], message: str) -> None:
-    task = Task(folder=stage.folder, stage=1, run=lambda *_: None, control=stage.control, workers=1)  # type: ignore[arg-type, return-value]
+    task = Task(folder=stage.folder, stage=1, compute=lambda *_: None, control=stage.control, workers=1)  # type: ignore[arg-type, return-value]
     with pytest.raises(kind, match=message) as caught, RayActors(target="ray_segments:raises") as executor:
         executor.run(task, [segment], lambda receipt: None)
     assert type(caught.value) is kind
@@ -247,7 +247,7 @@ def test_two_jobs_at_once_share_one_ray(stage: Stage, tmp_path: Path) -> None:
 
 def test_what_this_machine_does_not_have_is_refused(stage: Stage) -> None:
     settings = attrs.evolve(Settings.from_environment(), resources=(("bigmem", 1.0),))
-    task = Task(folder=stage.folder, stage=0, run=lambda *_: None, control=stage.control, workers=1)  # type: ignore[arg-type, return-value]
+    task = Task(folder=stage.folder, stage=0, compute=lambda *_: None, control=stage.control, workers=1)  # type: ignore[arg-type, return-value]
     with pytest.raises(UsageError, match="asks for bigmem 1, this machine has 0"), RayActors(settings=settings) as ray:
         ray.target = "ray_segments:nap"
         ray.run(task, [0], lambda receipt: None)
@@ -272,7 +272,7 @@ from seisproc_ray.executor import RayActors
 sys.path.insert(0, sys.argv[1])
 folder = Path(sys.argv[2])
 control = Control(folder / "control", create=True)
-task = Task(folder=folder, stage=0, run=None, control=control, workers=2)
+task = Task(folder=folder, stage=0, compute=None, control=control, workers=2)
 with RayActors(target="ray_segments:" + sys.argv[3]) as executor:
     print("starting", flush=True)
     executor.run(task, range(4), lambda receipt: None)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,10 +61,11 @@ class Task:
         job in memory, which only executors in the same process can run.
     stage
         Stage number.
-    run
-        Runs one segment in this process and returns its receipt; ``run(segment, slot)``.
+    compute
+        Runs one segment in this process, ``compute(segment, slot)``, and returns what is left to do: a function, for
+        any thread, that makes its bytes durable and returns its receipt. `run` does both.
     control
-        The job's control file: slot 0 belongs to the engine, slots from 1 to workers.
+        The job's control file: slot 0 belongs to the engine, from 1 on each segment under way has one.
     workers, threads
         How many workers, and how many threads each may use.
     keep_open
@@ -74,13 +78,17 @@ class Task:
 
     folder: Path | None
     stage: int
-    run: Callable[[int, int], Receipt]
+    compute: Callable[[int, int], Callable[[], Receipt]]
     control: Control
     workers: int
     threads: int = 1
     keep_open: tuple[int, ...] = ()
     preload: tuple[str, ...] = ()
     memory_limit: int = 0
+
+    def run(self, segment: int, slot: int) -> Receipt:
+        """Run one segment in this process, from its first trace to its receipt."""
+        return self.compute(segment, slot)()
 
 
 class Executor(Protocol):
@@ -104,6 +112,9 @@ class Executor(Protocol):
 class InProcess:
     """Runs segments one after the other in the calling thread: for debugging and embedding. It cannot be killed.
 
+    While a second thread waits until a segment is on the disk, the next one is computed; so two are under way, each in
+    a slot of its own.
+
     Parameters
     ----------
     grace_s
@@ -115,10 +126,26 @@ class InProcess:
 
     def run(self, task: Task, segments: Sequence[int], done: Callable[[Receipt], None]) -> None:
         under_way: dict[int, int] = {}
-        with told_when_overdue(task.control, under_way, self._grace_s):
-            for segment in segments:
-                task.control.check()
-                under_way[1] = segment
-                receipt = task.run(segment, 1)
-                under_way.clear()
-                done(receipt)
+        writing: deque[tuple[int, Future[Receipt]]] = deque()  # at most one, by its slot
+
+        def await_write() -> None:
+            if writing:
+                slot, receipt = writing.popleft()
+                try:
+                    done(receipt.result())
+                finally:
+                    del under_way[slot]
+
+        with (
+            told_when_overdue(task.control, under_way, self._grace_s),
+            ThreadPoolExecutor(1, "seisproc-writer") as pool,
+        ):
+            try:
+                for segment, slot in zip(segments, itertools.cycle((1, 2))):
+                    task.control.check()
+                    under_way[slot] = segment
+                    write = task.compute(segment, slot)
+                    await_write()
+                    writing.append((slot, pool.submit(write)))
+            finally:  # what is computed is kept, whatever became of the next
+                await_write()

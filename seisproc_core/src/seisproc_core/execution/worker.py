@@ -76,15 +76,22 @@ class OpenJob:
         survey: Survey = storage.open([str(self.work.folder_of(earlier))], {"allow_partial": True})
         return survey
 
-    def run_segment(self, stage: int, segment: int, slot: int) -> Receipt:
-        """Run one segment; when this returns its bytes survive a crash."""
+    def compute_segment(self, stage: int, segment: int, slot: int) -> Callable[[], Receipt]:
+        """Compute one segment; when what this returns has been called, too, from any thread, its bytes survive a crash.
+
+        The slot is the segment's until then.
+        """
         pieces, traces_in, traces_out = self.runners(stage).run(segment, slot)
-        faults.point("before-write")
-        written = self.work.put(stage, pieces)
-        faults.point("after-write")
-        self.control.beat(slot, bytes_out=sum(length for _, _, length, _ in written))
-        self.control.begin(slot, -1)
-        return Receipt(segment=segment, pieces=tuple(written), traces_in=traces_in, traces_out=traces_out)
+
+        def write() -> Receipt:
+            faults.point("before-write")
+            written = self.work.put(stage, pieces)
+            faults.point("after-write")
+            self.control.beat(slot, bytes_out=sum(length for _, _, length, _ in written))
+            self.control.begin(slot, -1)
+            return Receipt(segment=segment, pieces=tuple(written), traces_in=traces_in, traces_out=traces_out)
+
+        return write
 
 
 def open_address(address: Mapping[str, Any], known: Registry, held: Mapping[str, Survey]) -> Survey:
@@ -102,4 +109,4 @@ def _open(folder: str, control: Control | None) -> OpenJob:
 
 def run_segment(folder: str, stage: int, segment: int, slot: int, control: Control | None = None) -> Receipt:
     """Run one segment of the job in a working folder; the entry point for executors. `control`: see `OpenJob`."""
-    return _open(folder, control).run_segment(stage, segment, slot)
+    return _open(folder, control).compute_segment(stage, segment, slot)()

@@ -89,13 +89,15 @@ class MemoryRun:
         source = self._source(stage)
         runners = StageRunners(stage, source, MemorySink(), self._registry, self.control, threads, self._sources)
 
-        def run(segment: int, slot: int) -> Receipt:
+        def compute(segment: int, slot: int) -> Callable[[], Receipt]:
             pieces, traces_in, traces_out = runners.run(segment, slot)
             self._pieces[segment] = pieces
             self.control.begin(slot, -1)
-            return Receipt(segment=segment, pieces=(), traces_in=traces_in, traces_out=traces_out)
+            return lambda: Receipt(segment=segment, pieces=(), traces_in=traces_in, traces_out=traces_out)
 
-        task = Task(folder=None, stage=self.stage, run=run, control=self.control, workers=workers, threads=threads)
+        task = Task(
+            folder=None, stage=self.stage, compute=compute, control=self.control, workers=workers, threads=threads
+        )
         executor.run(task, [k for k in range(stage.n_segments) if k not in self._pieces], self._done)
         pieces = [piece for k in sorted(self._pieces) for piece in self._pieces[k]]
         if stage.kind != "rows":
@@ -182,7 +184,7 @@ class FolderRun:
                 task = Task(
                     folder=self.work.path,
                     stage=self.stage,
-                    run=lambda segment, slot: opened.run_segment(self.stage, segment, slot),
+                    compute=lambda segment, slot: opened.compute_segment(self.stage, segment, slot),
                     control=self.control,
                     workers=min(workers, len(todo)),
                     threads=threads,
