@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.survey import LENGTH_FACTOR, LengthUnit, SurveyInfo
 from seisproc_core.data.words import DEAD, LIVE_END, LIVE_FIRST, TRACE_ID
 from seisproc_core.errors import Cancelled, DataError, StorageError
+from seisproc_core.jobs.resources import cpu_count
 from seisproc_segy.axis import Axis, common_axis
 from seisproc_segy.fields import column_dtype
 from seisproc_segy.headermap import HeaderMap, check_given, check_same_maps, given_dtype, places_of, words_or_zero
@@ -89,10 +91,19 @@ class SegySurvey:
         self._checked = False
         self.notes: Sequence[str] = self._notes()
 
-    def _words(self, names: Sequence[str], file: SegyFile, start: int, stop: int) -> list[np.ndarray]:
+    def _words(self, names: Sequence[str], file: SegyFile, start: int, stop: int, threads: int = 1) -> list[np.ndarray]:
         """Header words of some traces of a file; zeros for words that the header map leaves out."""
-        given = self._options.set
-        return words_or_zero(self._places, names, lambda fields: file.columns(fields, start, stop), stop - start, given)
+
+        def columns(fields: Sequence[tuple[int, str]]) -> list[np.ndarray]:
+            found: list[np.ndarray] = file.columns(fields, start, stop, threads=threads)
+            return found
+
+        return words_or_zero(self._places, names, columns, stop - start, self._options.set)
+
+    def _scan(self, names: Sequence[str]) -> list[np.ndarray]:
+        """Header words of all traces, read with all CPUs: this is done while planning, when nothing else runs."""
+        parts = [self._words(names, file, 0, file.traces, cpu_count()) for file in self._files]
+        return parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
 
     def _make_axis(self) -> Axis:
         """The time axis of all traces: the first file's, or the common one that the options ask for."""
@@ -181,7 +192,7 @@ class SegySurvey:
         with translated(self._backend, "reading trace headers"):
             check_timing(
                 self._files,
-                lambda file, start, stop: self._words((*_TIMING, "sample_interval"), file, start, stop),
+                lambda file, start, stop: self._words((*_TIMING, "sample_interval"), file, start, stop, cpu_count()),
                 any_delay=self._options.delay_ms is not None or self._options.delays == "pad",
                 any_interval=self._options.interval_us is not None,
             )
@@ -191,22 +202,19 @@ class SegySurvey:
         if name == TRACE_ID:
             return self._trace_ids(np.arange(self.n_traces))
         if name in (LIVE_FIRST, LIVE_END, DEAD):
-            return self._own(name)
+            return self._own[name]
         with translated(self._backend, f"reading header word {name}"):
-            parts = [self._words([name], file, 0, file.traces)[0] for file in self._files]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            return self._scan([name])[0]
 
-    def _own(self, name: str) -> np.ndarray:
-        """Live window or dead flag of all traces, as their headers tell them."""
+    @functools.cached_property
+    def _own(self) -> dict[str, np.ndarray]:
+        """Live windows and dead flags of all traces, as their headers tell them."""
         with translated(self._backend, "reading trace headers"):
-            parts = [self._words(("trace_type", *_TIMING), file, 0, file.traces) for file in self._files]
+            trace_type, delay, scalar = self._scan(("trace_type", *_TIMING))
             lengths = np.concatenate([file.lengths(0, file.traces) for file in self._files])
-        trace_type, delay, scalar = (np.concatenate(column) for column in zip(*parts, strict=True))
         dead = _dead_by_type(trace_type)
-        if name == DEAD:
-            return dead
         first, end = self._live(delay, scalar, lengths, dead)
-        return first if name == LIVE_FIRST else end
+        return {LIVE_FIRST: first, LIVE_END: end, DEAD: dead}
 
     def _live(
         self, delay: np.ndarray, scalar: np.ndarray, lengths: np.ndarray, dead: np.ndarray
