@@ -86,10 +86,9 @@ def _stft_against_neighbours(batch: Gather) -> Any:
 
 
 def _voices(batch: Gather) -> Any:
-    """The inverse FFTs alone of an S-transform as it is written down: one per frequency, whole traces."""
+    """The inverse FFTs alone of an S-transform of 16 frequencies to the octave: one for each, whole traces."""
     spectrum = fft.fft(batch.traces, axis=1, workers=1)
-    step = 1 / (SAMPLES * INTERVAL_S)
-    for _ in range(int(LOW_HZ / step), int(HIGH_HZ / step) + 1):
+    for _ in range(int(16 * np.log2(HIGH_HZ / LOW_HZ)) + 1):
         voice = fft.ifft(spectrum, axis=1, workers=1)
     return voice
 
@@ -147,34 +146,36 @@ def _pursued(batch: Gather) -> Any:
 
 
 _BAND = {"low_hz": LOW_HZ, "high_hz": HIGH_HZ}
+_SHRINKING = {"rule": "universal", "mode": "soft"}  # as the peers do
 CASES = (
     Case(
-        use="wavelet_denoise", label="DWT", parameters={"wavelet": WAVELET, "levels": LEVELS}, goal=20_000,
-        peers={"PyWavelets, NumPy median": _wavelets},
+        use="wavelet_denoise", label="DWT", parameters={"wavelet": WAVELET, "levels": LEVELS, **_SHRINKING},
+        goal=20_000, peers={"PyWavelets, NumPy median": _wavelets},
         multiplications=4 * 8 * SAMPLES,
     ),
     Case(
-        use="wavelet_denoise", label="SWT", parameters={"kind": "swt", "levels": LEVELS},
+        use="wavelet_denoise", label="SWT", parameters={"kind": "swt", "levels": LEVELS, **_SHRINKING},
         peers={"PyWavelets swt, NumPy median": _stationary}, multiplications=4 * 8 * LEVELS * SAMPLES,
     ),
     Case(
-        use="wavelet_denoise", label="WPT", parameters={"kind": "wpt", "levels": LEVELS},
+        use="wavelet_denoise", label="WPT", parameters={"kind": "wpt", "levels": LEVELS, **_SHRINKING},
         peers={"PyWavelets packets, NumPy median": _packets}, multiplications=2 * 8 * LEVELS * SAMPLES,
     ),
     Case(
-        use="wavelet_denoise_spatial", parameters={"levels": LEVELS}, multiplications=4 * 8 * SAMPLES,
+        use="wavelet_denoise_spatial", parameters={"levels": LEVELS, **_SHRINKING}, multiplications=4 * 8 * SAMPLES,
         peers={"PyWavelets, SciPy median_filter": _wavelets_of_neighbours},
     ),
     Case(
-        use="tf_denoise", label="STFT", parameters={"window_ms": 192.0, "low_hz": 5.0}, transforms=2 * OVERLAP,
-        peers={"SciPy ShortTimeFFT, there and back": _stft_there_and_back},
+        use="tf_denoise", label="STFT", parameters={"window_ms": 192.0, "low_hz": 5.0, **_SHRINKING},
+        peers={"SciPy ShortTimeFFT, there and back": _stft_there_and_back}, transforms=2 * OVERLAP,
     ),
     Case(
-        use="tf_denoise", label="S-transform, 5-100 Hz", parameters={"kind": "stockwell", **_BAND},
+        use="tf_denoise", label="S-transform, 5-100 Hz", parameters={"kind": "stockwell", **_BAND, **_SHRINKING},
         goal=150, times=None, peers={"SciPy, its inverse FFTs alone": _voices},
     ),
     Case(
-        use="tf_denoise", label="synchrosqueezing, 5-100 Hz", parameters={"kind": "synchrosqueezing", **_BAND},
+        use="tf_denoise", label="synchrosqueezing, 5-100 Hz",
+        parameters={"kind": "synchrosqueezing", **_BAND, **_SHRINKING},
         peers={"ssqueezepy ssq_stft, issq_stft": _squeezed},
     ),
     Case(use="tf_reject", peers={"SciPy ShortTimeFFT, median_filter": _stft_against_neighbours},

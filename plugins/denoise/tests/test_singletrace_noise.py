@@ -91,16 +91,20 @@ def close_reflections(seed: int = 4) -> np.ndarray:
     return signal / np.sqrt(np.mean(signal**2))
 
 
-@pytest.mark.parametrize("id_", ["wavelet_denoise", "wavelet_denoise_spatial", "tf_denoise"])
-@pytest.mark.parametrize("kind", ["dwt", "swt", "wpt", "stft", "gabor", "stockwell"])
-def test_defaults_spare_reflections_that_follow_each_other_closely(id_, kind):
-    if (kind in ("dwt", "swt", "wpt")) != (id_ != "tf_denoise"):
-        pytest.skip("a transform of the other family")
+@pytest.mark.parametrize(
+    ("id_", "parameters"),
+    [
+        *(("wavelet_denoise", {"kind": kind}) for kind in ("dwt", "swt", "wpt")),
+        *(("wavelet_denoise_spatial", {"kind": kind}) for kind in ("dwt", "swt", "wpt")),
+        *(("tf_denoise", {"kind": kind}) for kind in ("stft", "gabor", "stockwell", "synchrosqueezing")),
+        ("emd_denoise", {}),
+    ],
+)
+def test_defaults_spare_reflections_that_follow_each_other_closely(id_, parameters):
     signal, noise = close_reflections(), white()
-    kept = run(id_, signal, {"kind": kind})
-    assert np.sqrt(np.mean(kept**2)) > 0.6
+    assert np.sqrt(np.mean(run(id_, signal, parameters) ** 2)) > 0.6
     # Traces at 0 dB still gain, which they would not from a threshold of nothing.
-    assert decibels(signal, run(id_, signal + noise, {"kind": kind})) > 1.4
+    assert decibels(signal, run(id_, signal + noise, parameters)) > 1.4
 
 
 @pytest.mark.parametrize("case", [case for case in RANDOM if case[0] != "omp_denoise"], ids=str)

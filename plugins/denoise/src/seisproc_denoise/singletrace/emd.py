@@ -20,7 +20,7 @@ SHORTEST = 16  # live samples; shorter traces are left as they are
 DECAY, FIRST = 2.01, 0.719
 
 
-@processor("emd_denoise", scope="trace", kernels=("emd_modes", "interval_shrink"), claims=claims.EMD_DENOISE)
+@processor("emd_denoise", scope="trace", version=2, kernels=("emd_modes", "interval_shrink"), claims=claims.EMD_DENOISE)
 class EmdDenoise(Processor):
     """Attenuate random noise by shrinking the intrinsic modes of each trace.
 
@@ -50,9 +50,9 @@ class EmdDenoise(Processor):
     pairs: int = param(10, help="Pairs of copies with noise (eemd, ceemdan).", minimum=1, maximum=1000)
     noise_ratio: float = param(0.2, help="Standard deviation of the added noise over the trace's.", above=0)
     seed: int = param(0, help="Another number gives other noise.", minimum=0)
-    threshold: float = param(1.0, help="Multiple of sigma sqrt(2 ln n); 0 changes nothing.", minimum=0)
+    threshold: float = param(0.5, help="Multiple of sigma sqrt(2 ln n); 0 changes nothing.", minimum=0)
     noise: Literal["white", "each"] = param("white", help="How the noise of each mode is told.")
-    mode: Literal["soft", "hard", "garrote"] = param("soft", help="What happens to pieces beyond the threshold.")
+    mode: Literal["soft", "hard", "garrote"] = param("garrote", help="What happens to pieces beyond the threshold.")
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         out = context.empty(batch.traces.shape)
