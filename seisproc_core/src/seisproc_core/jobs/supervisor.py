@@ -31,7 +31,7 @@ from seisproc_core.jobs.store import JobStore, Outline
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.flow import Flow
 
-LOOK_EVERY_S = 0.01  # at a shared store, while there is something to wait for
+LOOK_EVERY_S = 0.01  # at a store, while there is something to wait for, unless there is news
 TELL_EVERY_S = 0.002  # progress, where somebody wants to hear of it
 LEAD_EVERY_S = 0.1  # look whether somebody leads
 OBSERVE_AFTER_S = 1.0  # a foreground job that is over sooner needs no alerts
@@ -73,6 +73,8 @@ class Supervisor:
         self._published = -1  # likewise, as far as it was told
         self._changed = threading.Condition()
         self._news = False
+        self._nudged = True  # there was news when it last waited
+        self._looked = float("-inf")  # at the store
         self._thread: threading.Thread | None = None
 
     def find(self, job_id: str) -> JobHandle | None:
@@ -149,16 +151,10 @@ class Supervisor:
     def _tend(self) -> None:
         while not self._done():
             try:
-                if self._lead() and self._may_leave():
-                    return
-                if self._serving and self._leader is None:
-                    return
-                if self._version < 0:  # nor did becoming the leader catch up
-                    self._catch_up()
-                self._look()
-                if self._leader is not None:
-                    self._leader.act()
-                    self._look()  # at what it just did
+                if self._nudged or time.monotonic() - self._looked >= LOOK_EVERY_S:
+                    self._looked = time.monotonic()
+                    if self._attend():
+                        return
                 self._tell()
             except StorageError as error:  # the store is busy, or its disk full: it may get better
                 logger.warning("the job store: %s", error)
@@ -172,6 +168,21 @@ class Supervisor:
                 self._look()  # subscribers hear of the end of the last job, too
         self._stop_leading()
 
+    def _attend(self) -> bool:
+        """See to the store: lead it if nobody does, note what changed, do what is due. Whether there is no more to do
+        here: another process leads, or all is done."""
+        if self._lead() and self._may_leave():
+            return True
+        if self._serving and self._leader is None:
+            return True
+        if self._version < 0:  # nor did becoming the leader catch up
+            self._catch_up()
+        self._look()
+        if self._leader is not None:
+            self._leader.act()
+            self._look()  # at what it just did
+        return False
+
     def _done(self) -> bool:
         with self._changed:
             return self.closing and not self._handles
@@ -180,7 +191,7 @@ class Supervisor:
         with self._changed:
             if not self._news and not self._done():
                 self._changed.wait(self._patience())
-            self._news = False
+            self._nudged, self._news = self._news, False
 
     def _patience(self) -> float | None:
         """How long to wait for a nudge: only a shared store changes without one."""
