@@ -58,6 +58,10 @@ GROUPS = {
         "decode", "headers", "transfer", "mdio", "header-copy", "gathers", "sweep", "sort", "browse", "codecs",
         "memory",
     ),
+    "jobs": (
+        "submit", "begin", "start", "progress", "withdraw", "cancel", "busy", "crowd", "queue", "flows", "growth",
+        "history", "journal", "commit", "resume", "ray", "job", "startup", "flow",
+    ),
 }  # fmt: skip
 
 
@@ -112,7 +116,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the traces: a few minutes, 4 GB")
     parser.add_argument(
-        "--only", nargs="+", choices=[*GROUPS, *SUBJECTS], metavar="NAME", help="only these benchmarks, or `storage`"
+        "--only",
+        nargs="+",
+        choices=[*GROUPS, *SUBJECTS],
+        metavar="NAME",
+        help="only these benchmarks, or the groups `storage` and `jobs`",
     )
     parser.add_argument("--steps", nargs="+", default=(), metavar="ID", help="of `processors`, only these")
     parser.add_argument("--rounds", type=_rounds, default=3, help="repetitions of each measurement, at least 3")
