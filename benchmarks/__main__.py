@@ -71,6 +71,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="seisproc-bench-", dir=options.dir) as folder:
         # Jobs of benchmarks do not belong in the user's list.
         os.environ["SEISPROC_STATE_DIR"] = str(Path(folder) / "state")
+        # Python keeps what it compiled, where nobody forbids it: commands start as they do for most.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         space = Workspace(
             Path(folder), quick=options.quick, rounds=options.rounds, peer_python=options.peer_python,
             steps=options.steps,
