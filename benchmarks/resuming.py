@@ -92,7 +92,7 @@ def _killed(space: Workspace, survey: Path, out: Path) -> int:
     """Run the job as a user does, kill it when half of its segments are journalled; how many were under way."""
     file = space.folder / "killed.toml"
     file.write_text(FLOW_FILE.format(survey=survey, out=out))
-    command = [program(), "run", str(file), "--set", "agc.window_ms=500", "--workers", str(WORKERS)]
+    command = [program(), "run", str(file), "--set", "agc.window_ms=500.0", "--workers", str(WORKERS)]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
     deadline = time.monotonic() + 10 * LONG_S
     while time.monotonic() < deadline and child.poll() is None:

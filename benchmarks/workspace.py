@@ -38,8 +38,8 @@ use = "agc"
 
 [[step]]
 use = "bandpass"
-low_hz = 8
-high_hz = 60
+low_hz = 8.0
+high_hz = 60.0
 
 [sink]
 survey = "{out}"
