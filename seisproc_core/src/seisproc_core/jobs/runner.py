@@ -161,7 +161,7 @@ class FolderRun:
         self.committed = sum(done.traces_in for done in self._journal.done.values())
         self.on_commit: Callable[[], None] = lambda: None
         self.hopeless = False
-        self._finished: list[Written] = []
+        self._finished: dict[int, list[Written]] = {}  # by stage
         self._started = time.time()
 
     def execute(self, executor: Executor, workers: int, threads: int) -> None:
@@ -176,7 +176,6 @@ class FolderRun:
 
     def _run_stages(self, executor: Executor, workers: int, threads: int) -> None:
         opened = OpenJob(self.work.path, self._held, known=self._registry)
-        self._finished = []
         for number, stage in enumerate(self.work.stages):
             self.stage = number
             todo = self._journal.of(self.stage).missing(stage.n_segments)
@@ -201,8 +200,7 @@ class FolderRun:
                 if not self.work.is_in_place(side):
                     made = self._sink(side).finish(self.work.folder_of_side(side.number))
                     pieces += [attrs.evolve(piece, side=side.number) for piece in made]
-            written = self.work.put(self.stage, pieces)
-            self._finished += written if number == self.stages - 1 else [w for w in written if w[0].startswith("@")]
+            self._finished[number] = self.work.put(self.stage, pieces)
 
     def _sink(self, plan: StagePlan | SidePlan) -> Sink:
         made: Sink = self._registry.load("storage", plan.storage)().sink(plan.output)
@@ -230,9 +228,9 @@ class FolderRun:
     def _hold_to_manifest(self) -> None:
         """A repair may only bring back the bytes that the output had."""
         expected = self.work.record.get("repair", {}).get("expected", {})
-        receipts = self._journal.of(self.stages - 1).values()
-        pieces = [piece for receipt in receipts for piece in receipt.pieces] + self._finished
-        made = {key: [length, crc] for key, _, length, crc in pieces}
+        last = self.stages - 1
+        written = (*(receipt.pieces for receipt in self._journal.of(last).values()), self._finished[last])
+        made = {key: [length, crc] for pieces in written for key, _, length, crc in pieces}
         differing = sorted(key for key, entry in expected.items() if made.get(key) != list(entry))
         if differing:
             self.hopeless = True

@@ -82,7 +82,11 @@ class WorkFolder:
     def folder_of_side(self, number: int) -> Path:
         """Where the rows of a side output go; its own place once it is there."""
         side = self.sides[number]
-        return Path(side.path) if self.is_in_place(side) else self.path / f"side-{number}"
+        return Path(side.path) if self.is_in_place(side) else self._growing(number)
+
+    def _growing(self, side: int) -> Path:
+        """Where a side output grows."""
+        return self.path / f"side-{side}"
 
     def is_in_place(self, side: SidePlan) -> bool:
         """Whether a side output has been renamed to its own place, and only the main output is missing."""
@@ -144,9 +148,9 @@ class WorkFolder:
     def verify(self, journal: Journal) -> int:
         """Forget journalled segments whose bytes are not there or not right; returns how many were."""
         lost = 0
+        roots: dict[int | None, Path] = {side.number: self.folder_of_side(side.number) for side in self.sides}
         for stage, done in journal.done.items():
-            roots: dict[int | None, Path] = {None: self.folder_of(stage)}
-            roots |= {side.number: self.folder_of_side(side.number) for side in self.sides}
+            roots[None] = self.folder_of(stage)
             for segment in list(done):
                 if not all(_matches(_place(roots, key), *rest) for key, *rest in done[segment].pieces):
                     del done[segment]
@@ -160,17 +164,19 @@ class WorkFolder:
         written = durable.put_folder(root, own) if root.is_dir() else durable.put_file(root, own)
         for number in sorted({piece.side for piece in pieces if piece.side is not None}):
             mine = [piece for piece in pieces if piece.side == number]
-            made = durable.put_folder(self.path / f"side-{number}", mine)
+            made = durable.put_folder(self._growing(number), mine)
             written += [(f"@{number}/{key}", offset, length, crc) for key, offset, length, crc in made]
         return written
 
-    def seal(self, journal: Journal, pieces: list[Written], record: dict[str, Any], *, replace: bool) -> None:
+    def seal(
+        self, journal: Journal, finished: Mapping[int, list[Written]], record: dict[str, Any], *, replace: bool
+    ) -> None:
         """Check that everything is there, write the manifests, rename: afterwards OUT and side outputs are whole.
 
         Parameters
         ----------
-        pieces
-            What `put` wrote to complete the last stage, and side outputs.
+        finished
+            What `put` wrote to complete each stage, and its side outputs.
         record
             How it was made: the provenance.
         """
@@ -183,14 +189,14 @@ class WorkFolder:
             for number, stage in enumerate(self.stages):
                 for side in (side for side in stage.sides if side in waiting):
                     about = {"output": self.target.name, "step": side.use, "saved": side.name}
-                    self._write_manifest(side.number, journal, number, pieces, {**record, "side_output": about})
+                    self._write_manifest(side.number, journal, number, finished, {**record, "side_output": about})
             if self.data.is_dir():
-                self._write_manifest(None, journal, last, pieces, record)
+                self._write_manifest(None, journal, last, finished, record)
             elif self.record["flow"]["sink"].get("sidecar"):
                 self._write_sidecar(record)
             for side in waiting:
                 faults.point("before-side-commit")
-                _commit(self.path / f"side-{side.number}", Path(side.path), replace=replace)
+                _commit(self._growing(side.number), Path(side.path), replace=replace)
                 durable.sync_folder(Path(side.path).parent)
             faults.point("before-commit")
             _commit(self.data, self.target, replace=replace)
@@ -211,14 +217,19 @@ class WorkFolder:
         os.replace(temporary, sidecar_of(self.target))
 
     def _write_manifest(
-        self, side: int | None, journal: Journal, stage: int, pieces: list[Written], record: dict[str, Any]
+        self,
+        side: int | None,
+        journal: Journal,
+        stage: int,
+        finished: Mapping[int, list[Written]],
+        record: dict[str, Any],
     ) -> None:
         """Complete the output, or a side output, that `stage` made."""
-        folder = self.data if side is None else self.path / f"side-{side}"
+        folder = self.data if side is None else self._growing(side)
         receipts = journal.of(stage).values()
         # With the segment that made it: what has to be done again where a file is damaged.
-        listed = {key: [length, crc, r.segment] for r in receipts for key, _, length, crc in pieces_of(side, r.pieces)}
-        listed |= {key: [length, crc] for key, _, length, crc in pieces_of(side, pieces)}
+        listed = {key: [length, crc, r.segment] for r in receipts for key, _, length, crc in _pieces_of(side, r.pieces)}
+        listed |= {key: [length, crc] for key, _, length, crc in _pieces_of(side, finished[stage])}
         for path in [p for p in folder.rglob("*") if p.is_file()]:
             if path.relative_to(folder).as_posix() not in listed:
                 path.unlink()
@@ -233,22 +244,23 @@ class WorkFolder:
         remove(self.path)
 
 
-def pieces_of(side: int | None, pieces: Iterable[Written]) -> list[Written]:
+def _pieces_of(side: int | None, pieces: Iterable[Written]) -> list[Written]:
     """Those of one side output, or of none, with their keys inside it."""
-    mine = []
-    for key, offset, length, crc in pieces:
-        found = _OF_SIDE.fullmatch(key)
-        if (int(found[1]) if found else None) == side:
-            mine.append((found[2] if found else key, offset, length, crc))
-    return mine
+    split = ((*_split(key), offset, length, crc) for key, offset, length, crc in pieces)
+    return [(inside, offset, length, crc) for mine, inside, offset, length, crc in split if mine == side]
+
+
+def _split(key: str) -> tuple[int | None, str]:
+    """The side output, if any, that a key of the journal belongs to, and the key inside it."""
+    found = _OF_SIDE.fullmatch(key)
+    return (int(found[1]), found[2]) if found else (None, key)
 
 
 def _place(roots: Mapping[int | None, Path], key: str) -> Path:
     """The file behind a key of the journal."""
-    found = _OF_SIDE.fullmatch(key)
-    if found:
-        return roots.get(int(found[1]), Path(os.devnull)) / found[2]
-    return roots[None] / key if key else roots[None]
+    side, inside = _split(key)
+    root = roots.get(side, Path(os.devnull))
+    return root / inside if inside else root
 
 
 def sidecar_of(target: Path) -> Path:
