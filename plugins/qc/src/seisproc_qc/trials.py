@@ -21,7 +21,7 @@ from seisproc_core.data.tables import Table
 from seisproc_core.errors import ParameterError, UsageError
 from seisproc_core.jobs.engine import Engine
 from seisproc_core.plugins import registry
-from seisproc_core.processing.flow import Flow, Source, Step, Target, word_list
+from seisproc_core.processing.flow import Flow, Source, Target, word_list
 from seisproc_core.processing.ordering import gather_order
 from seisproc_core.processing.planning import plan_flow
 from seisproc_qc import measures
@@ -248,9 +248,8 @@ def _in_memory(flow: Flow, survey: Survey) -> Flow:
 
 def _from(flow: Flow, survey: Survey, first: int) -> Flow:
     gather, sort = _words_at(flow, first)
-    steps: tuple[Step, ...] = flow.steps[first:]
-    source = Source(storage="memory", gather=gather, sort=sort, survey=survey)
-    return attrs.evolve(flow, source=source, steps=steps, sink=Target(storage="memory")).without_saves()
+    source = attrs.evolve(flow.source, gather=gather, sort=sort)
+    return _in_memory(attrs.evolve(flow, source=source, steps=flow.steps[first:]), survey)
 
 
 def _run(engine: Engine, flow: Flow) -> Gather:
