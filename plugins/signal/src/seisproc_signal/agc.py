@@ -77,12 +77,14 @@ class Agc(Processor):
             name, window = "agc_gaussian", (weights, self.mode == "centred")
         if name != TRIANGLE:
             context.kernel(name)(batch.traces, first, end, *window, out, context.flag)
-        if name == TRIANGLE or "gain" in context.saving:
-            gain = context.empty(out.shape)
+        gain = context.empty(out.shape) if "gain" in context.saving else None
+        if name == TRIANGLE or gain is not None:
             for rows, inside, live, level in LEVELS[name](batch.traces, first, end, *window, context.flag):
-                _divide(inside, level, gain[rows])
                 if name == TRIANGLE:
                     _divide(live, level, out[rows])
+                if gain is not None:
+                    _divide(inside, level, gain[rows])
+        if gain is not None:
             context.save("gain", gain)
         return batch.with_traces(out)
 
