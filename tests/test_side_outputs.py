@@ -153,6 +153,8 @@ def test_its_record_says_what_it_is(line: Path, tmp_path: Path) -> None:
     assert record["side_output"] == {"output": "out.seis", "step": "agc", "saved": "gain"}
     assert [step["use"] for step in open_output(tmp_path / "gain.seis").info.history] == ["bandpass", "agc"]
     assert open_output(tmp_path / "gain.seis").info.history[-1]["saved"] == "gain"
+    shown = seisproc_here("provenance", tmp_path / "gain.seis").out
+    assert "side output of out.seis: what step agc saves as gain" in shown
     with pytest.raises(UsageError, match=r"is a side output of out\.seis"):
         prepare_replay(tmp_path / "gain.seis", tmp_path / "again.seis", registry())
     replay = prepare_replay(tmp_path / "out.seis", tmp_path / "again.seis", registry())

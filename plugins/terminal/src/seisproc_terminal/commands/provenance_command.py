@@ -51,6 +51,8 @@ def _show(entry: Mapping[str, Any]) -> None:
     finished = time.strftime("%Y-%m-%d %H:%M", time.localtime(record["times"]["finished"]))
     output.show(f"{entry['path']}")
     output.show(f"  made by {record['flow']['name']}, job {record['job']}, on {record['machine']['host']}, {finished}")
+    if side := record.get("side_output"):
+        output.show(f"  side output of {side['output']}: what step {side['step']} saves as {side['saved']}")
     if variables := record["flow"].get("variables"):
         output.show(f"  with variables {', '.join(f'{name} = {_short(value)}' for name, value in variables.items())}")
     for stage in record["steps"]:
