@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
@@ -160,15 +160,15 @@ def _transfer(design: _ZeroPhase, n_samples: int, interval_s: float) -> Transfer
 
     A response cut at the trace length filters the trace exactly: longer lags reach none of its samples.
     """
-    dense = fft.next_fast_len(max(16 * n_samples, 1 << 15), real=True)
-    response = fft.irfft(design.amplitude(fft.rfftfreq(dense, interval_s), 0.5 / interval_s), dense)
+    dense = scipy.fft.next_fast_len(max(16 * n_samples, 1 << 15), real=True)
+    response = scipy.fft.irfft(design.amplitude(scipy.fft.rfftfreq(dense, interval_s), 0.5 / interval_s), dense)
     reach = min(_effective_length(response), n_samples - 1)
     length = fft_length(n_samples + reach)
     kernel = np.zeros(length)
     kernel[: reach + 1] = response[: reach + 1]
     if reach:
         kernel[-reach:] = response[-reach:]
-    return Transfer(fft.rfft(kernel).real.astype(np.float32), length)
+    return Transfer(scipy.fft.rfft(kernel).real.astype(np.float32), length)
 
 
 def _effective_length(response: np.ndarray) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.processing.context import Context
 
@@ -59,10 +59,10 @@ def filter_traces(traces: np.ndarray, transfer: Transfer, out: np.ndarray, conte
         context.check()
         block = traces[row : row + ROWS]
         padded[: len(block), :n_samples] = block
-        spectrum = fft.rfft(padded[: len(block)], axis=1, workers=1)
+        spectrum = scipy.fft.rfft(padded[: len(block)], axis=1, workers=1)
         parts = spectrum.view(np.float32) if zero_phase else spectrum
         parts *= gain
-        filtered = fft.irfft(spectrum, transfer.length, axis=1, overwrite_x=True, workers=1)
+        filtered = scipy.fft.irfft(spectrum, transfer.length, axis=1, overwrite_x=True, workers=1)
         out[row : row + len(block)] = filtered[:, : out.shape[1]]
 
 
@@ -77,7 +77,7 @@ def fir_transfer(kernel: np.ndarray, first_lag: int, n_samples: int) -> Transfer
     length = fft_length(n_samples + (int(np.abs(lag).max()) if len(lag) else 0))
     wrapped = np.zeros(length)
     wrapped[lag % length] = kernel
-    return Transfer(fft.rfft(wrapped).astype(np.complex64), length)
+    return Transfer(scipy.fft.rfft(wrapped).astype(np.complex64), length)
 
 
 def response_transfer(response: np.ndarray, n_samples: int) -> Transfer:
@@ -85,19 +85,19 @@ def response_transfer(response: np.ndarray, n_samples: int) -> Transfer:
 
     Its impulse response is cut at lags of a trace length, which reach no sample.
     """
-    kernel = fft.irfft(response)
+    kernel = scipy.fft.irfft(response)
     reach = min(len(kernel) // 2, n_samples) - 1
     return fir_transfer(np.concatenate((kernel[len(kernel) - reach :], kernel[: reach + 1])), -reach, n_samples)
 
 
 def design_length(n_samples: int) -> int:
     """FFT length, even, on which frequency responses for traces of `n_samples` are designed."""
-    return 2 * int(fft.next_fast_len(max(8 * n_samples, 1 << 14), real=True))
+    return 2 * int(scipy.fft.next_fast_len(max(8 * n_samples, 1 << 14), real=True))
 
 
 def fft_length(at_least: int) -> int:
     """The next fast length; multiples of 256 are left out, where the rows of a block fall on the same cache lines."""
-    length = int(fft.next_fast_len(at_least, real=True))
+    length = int(scipy.fft.next_fast_len(at_least, real=True))
     while length % 256 == 0:
-        length = int(fft.next_fast_len(length + 1, real=True))
+        length = int(scipy.fft.next_fast_len(length + 1, real=True))
     return length

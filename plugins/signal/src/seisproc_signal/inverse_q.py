@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.data.sampling import Sampling
@@ -116,8 +116,8 @@ def stabilised_gain(decay: np.ndarray, max_gain_db: float) -> np.ndarray:
 def operator(design: InverseQ, sampling: Sampling) -> Banded:
     """The filter as an operator on the sample axis."""
     n = sampling.count
-    length = 2 * int(fft.next_fast_len(n, real=True))
-    frequency = fft.rfftfreq(length, sampling.interval_s)
+    length = 2 * int(scipy.fft.next_fast_len(n, real=True))
+    frequency = scipy.fft.rfftfreq(length, sampling.interval_s)
     fade = np.clip((1 - frequency / sampling.nyquist_hz) / (1 - FADE), 0, 1)
     fade = np.sin(np.pi / 2 * fade) ** 2
     times = source_times(sampling)
@@ -126,7 +126,7 @@ def operator(design: InverseQ, sampling: Sampling) -> Banded:
     blocks: list[Block] = []
     for start in range(0, n, OUTPUTS):
         response = design.response(times[start : start + OUTPUTS], frequency, sampling.nyquist_hz)
-        kernel = fft.irfft(1 + fade * (response - 1), length, axis=1)
+        kernel = scipy.fft.irfft(1 + fade * (response - 1), length, axis=1)
         reach = _reach(kernel, lag)
         kept = backwards[np.abs(lag[backwards]) <= reach]
         row = start + np.arange(len(kernel))

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.data.sampling import Sampling
@@ -117,15 +117,17 @@ class Match(Processor):
             delay = np.abs(batch.headers["offset"].astype(np.float64)) / self.velocity_m_per_s
         at = (self.time_ms / 1000 + delay - batch.sampling.start_s) / batch.sampling.interval_s
         n = batch.n_samples
-        length = fft.next_fast_len(n + len(desired), real=True)
-        spectrum = np.conj(fft.rfft(desired, length))
+        length = scipy.fft.next_fast_len(n + len(desired), real=True)
+        spectrum = np.conj(scipy.fft.rfft(desired, length))
         # c[j] = sum_m d[m] x[j + m] for j from 1 - len(d) to n - 1; negative j wrap to the end.
         wanted = (nearest_sample(at) + d_lag - lag)[:, None] - np.arange(taps)
         inside = (wanted > -len(desired)) & (wanted < n)
         wanted = np.where(inside, wanted, 0) % length
         cross = np.empty((batch.n_traces, taps))
         for rows, samples in wiener.blocks(batch.traces, *self._window(batch), context.flag):
-            every = fft.irfft(fft.rfft(samples, length, axis=1, workers=1) * spectrum, length, axis=1, workers=1)
+            every = scipy.fft.irfft(
+                scipy.fft.rfft(samples, length, axis=1, workers=1) * spectrum, length, axis=1, workers=1
+            )
             cross[rows] = np.where(inside[rows], np.take_along_axis(every, wanted[rows], axis=1), 0)
         return cross
 

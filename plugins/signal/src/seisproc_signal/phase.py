@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.data.sampling import Sampling
@@ -107,19 +107,19 @@ class PhaseConvert(Processor):
         window = guided_window(batch, self.design_start_ms, self.design_end_ms, None)
         context.kernel("autocorrelate")(batch.traces, *window, lags, context.flag)
         lags *= np.cos(np.pi / 2 * np.arange(reach) / reach) ** 2
-        length = 2 * int(fft.next_fast_len(2 * n, real=True))
+        length = 2 * int(scipy.fft.next_fast_len(2 * n, real=True))
         for row in range(0, batch.n_traces, ROWS):
             context.check()
             rows = slice(row, row + ROWS)
             symmetric = np.zeros((len(lags[rows]), length))
             symmetric[:, :reach] = lags[rows]
             symmetric[:, length - reach + 1 :] = lags[rows, :0:-1]
-            power = np.maximum(fft.rfft(symmetric, axis=1, workers=1).real, 0)
+            power = np.maximum(scipy.fft.rfft(symmetric, axis=1, workers=1).real, 0)
             spectrum = wavelets.minimum_phase(np.sqrt(power))
             turn = spectrum / np.abs(spectrum)
             turn = np.conj(turn) if self.to == "zero" else turn
-            data = fft.rfft(batch.traces[rows].astype(np.float64), length, axis=1, workers=1)
-            out[rows] = fft.irfft(data * turn, length, axis=1, workers=1)[:, :n]
+            data = scipy.fft.rfft(batch.traces[rows].astype(np.float64), length, axis=1, workers=1)
+            out[rows] = scipy.fft.irfft(data * turn, length, axis=1, workers=1)[:, :n]
 
 
 @lru_cache(maxsize=16)

@@ -6,7 +6,7 @@ Plain functions on arrays, for quality control and displays; they read samples a
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft, signal
+import scipy
 
 
 def amplitude_spectrum(
@@ -34,8 +34,8 @@ def amplitude_spectrum(
     length = traces.shape[1] if length is None else length
     if length < 1:
         raise ValueError(f"an FFT needs a length of at least 1, not {length}")
-    spectrum = fft.rfft(np.asarray(traces, np.float64), length, axis=1, workers=1)
-    return fft.rfftfreq(length, interval_s), np.abs(spectrum)
+    spectrum = scipy.fft.rfft(np.asarray(traces, np.float64), length, axis=1, workers=1)
+    return scipy.fft.rfftfreq(length, interval_s), np.abs(spectrum)
 
 
 def power_spectrum(
@@ -76,7 +76,7 @@ def power_spectrum(
     if not 0 <= overlap < 1:
         raise ValueError(f"overlap must be at least 0 and below 1, not {overlap}")
     shared = min(int(overlap * segment), segment - 1)
-    frequency, density = signal.welch(
+    frequency, density = scipy.signal.welch(
         np.asarray(traces, np.float64), 1 / interval_s, window, segment, shared, detrend=False, axis=1
     )
     return frequency, density
@@ -116,9 +116,9 @@ def autocorrelation(traces: np.ndarray, lags: int, *, normalise: bool = False, s
     if lags < 1:
         raise ValueError(f"at least one lag is needed, not {lags}")
     # Long enough that the lags asked for do not wrap round; those beyond may.
-    length = fft.next_fast_len(traces.shape[1] + min(lags, traces.shape[1]), real=True)
-    spectrum = fft.rfft(np.asarray(traces, np.float64), length, axis=1, workers=1)
-    every = fft.irfft(np.square(spectrum.real) + np.square(spectrum.imag), length, axis=1, workers=1)
+    length = scipy.fft.next_fast_len(traces.shape[1] + min(lags, traces.shape[1]), real=True)
+    spectrum = scipy.fft.rfft(np.asarray(traces, np.float64), length, axis=1, workers=1)
+    every = scipy.fft.irfft(np.square(spectrum.real) + np.square(spectrum.imag), length, axis=1, workers=1)
     found = np.zeros((len(traces), lags))
     kept = min(lags, traces.shape[1])
     found[:, :kept] = every[:, :kept]

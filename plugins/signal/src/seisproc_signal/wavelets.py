@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft, linalg
+import scipy
 
 from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.tables import Table
@@ -54,7 +54,7 @@ def wavelet_spectrum(samples: np.ndarray, first_lag: int, length: int) -> np.nda
     """Spectrum of a wavelet about its time 0, complex ``(length // 2 + 1,)``."""
     wrapped = np.zeros(length)
     np.add.at(wrapped, (first_lag + np.arange(len(samples))) % length, samples)
-    spectrum: np.ndarray = fft.rfft(wrapped)
+    spectrum: np.ndarray = scipy.fft.rfft(wrapped)
     return spectrum
 
 
@@ -80,11 +80,11 @@ def minimum_phase(amplitude: np.ndarray) -> np.ndarray:
     """
     largest = amplitude.max(axis=-1, keepdims=True)
     safe = np.maximum(amplitude, FLOOR * np.where(largest > 0, largest, 1))
-    cepstrum = fft.irfft(np.log(safe), axis=-1, workers=1)
+    cepstrum = scipy.fft.irfft(np.log(safe), axis=-1, workers=1)
     half = cepstrum.shape[-1] // 2
     cepstrum[..., 1:half] *= 2
     cepstrum[..., half + 1 :] = 0
-    spectrum: np.ndarray = np.exp(fft.rfft(cepstrum, axis=-1, workers=1))
+    spectrum: np.ndarray = np.exp(scipy.fft.rfft(cepstrum, axis=-1, workers=1))
     return spectrum
 
 
@@ -122,5 +122,5 @@ def shaping_filter(
     index = np.arange(taps) + first_lag + w_lag - d_lag + len(w) - 1
     inside = (index >= 0) & (index < len(every))
     cross = np.where(inside, every[np.where(inside, index, 0)], 0.0)
-    solution: np.ndarray = linalg.solve_toeplitz(auto, cross)
+    solution: np.ndarray = scipy.linalg.solve_toeplitz(auto, cross)
     return solution

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
@@ -51,17 +51,17 @@ class Whiten(Processor):
     def apply(self, batch: Gather, context: Context) -> Gather:
         first, end = batch.live_window
         length = fft_length(2 * batch.n_samples)
-        gains = self.gains(fft.rfftfreq(length, batch.sampling.interval_s))
+        gains = self.gains(scipy.fft.rfftfreq(length, batch.sampling.interval_s))
         sample = np.arange(batch.n_samples)
         out = context.empty(batch.traces.shape)
         for row in range(0, batch.n_traces, ROWS):
             context.check()
             rows = slice(row, row + ROWS)
             inside = (sample >= first[rows, None]) & (sample < end[rows, None])
-            spectrum = fft.rfft(batch.traces[rows], length, axis=1, workers=1)
+            spectrum = scipy.fft.rfft(batch.traces[rows], length, axis=1, workers=1)
             parts = np.empty((self.bands, *inside.shape), np.float32)
             for part, gain in zip(parts, gains, strict=True):
-                part[...] = fft.irfft(spectrum * gain, length, axis=1, workers=1)[:, : batch.n_samples]
+                part[...] = scipy.fft.irfft(spectrum * gain, length, axis=1, workers=1)[:, : batch.n_samples]
             mute_outside(parts.reshape(-1, batch.n_samples), *(np.tile(w[rows], self.bands) for w in (first, end)))
             out[rows] = self._balanced(batch, rows, parts, inside)
         mute_outside(out, first, end)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.errors import Cancelled
 
@@ -36,11 +36,11 @@ def autocorrelate(traces: np.ndarray, first: np.ndarray, end: np.ndarray, out: n
         When the flag was raised.
     """
     lags = out.shape[1]
-    length = fft.next_fast_len(traces.shape[1] + lags, real=True)
+    length = scipy.fft.next_fast_len(traces.shape[1] + lags, real=True)
     for rows, inside in blocks(traces, first, end, flag):
-        spectrum = fft.rfft(inside, length, axis=1, workers=1)
+        spectrum = scipy.fft.rfft(inside, length, axis=1, workers=1)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
-        out[rows] = fft.irfft(power, length, axis=1, workers=1)[:, :lags]
+        out[rows] = scipy.fft.irfft(power, length, axis=1, workers=1)[:, :lags]
 
 
 def levinson(auto: np.ndarray, cross: np.ndarray, out: np.ndarray, flag: np.ndarray) -> None:
@@ -124,14 +124,14 @@ def convolve(
     sample = np.arange(n)
     # Lags of a trace length or more reach no sample; for all others nothing wraps round. The length does not depend on
     # the lags, so that a trace's bytes do not depend on its neighbours.
-    length = fft.next_fast_len(2 * n, real=True)
+    length = scipy.fft.next_fast_len(2 * n, real=True)
     for rows, inside in blocks(traces, first, end, flag):
         lag = first_lag[rows, None] + np.arange(taps)
         row, tap = np.nonzero(np.abs(lag) < n)
         wrapped = np.zeros((len(lag), length))
         wrapped[row, lag[row, tap] % length] = filters[rows][row, tap]
-        spectrum = fft.rfft(inside, length, axis=1, workers=1) * fft.rfft(wrapped, axis=1, workers=1)
-        total = identity * inside + fft.irfft(spectrum, length, axis=1, workers=1)[:, :n]
+        spectrum = scipy.fft.rfft(inside, length, axis=1, workers=1) * scipy.fft.rfft(wrapped, axis=1, workers=1)
+        total = identity * inside + scipy.fft.irfft(spectrum, length, axis=1, workers=1)[:, :n]
         computed = (sample >= out_first[rows, None]) & (sample < out_end[rows, None])
         out[rows] = np.where(computed, total, 0)
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
@@ -147,7 +147,7 @@ class PanelOperator:
 
     def apply(self, traces: np.ndarray) -> np.ndarray:
         """Filter one panel, float32 ``(n_traces, n_samples)``."""
-        spectra = fft.rfft(traces, self.length, axis=1, workers=1)
+        spectra = scipy.fft.rfft(traces, self.length, axis=1, workers=1)
         if self.shear is not None:
             spectra *= self.shear
         spectra = self._across(spectra)
@@ -157,7 +157,7 @@ class PanelOperator:
 
     def adjoint(self, traces: np.ndarray) -> np.ndarray:
         """The adjoint of `apply`: ``dot(apply(x), y) == dot(x, adjoint(y))``."""
-        spectra = fft.rfft(traces, self.length, axis=1, workers=1)
+        spectra = scipy.fft.rfft(traces, self.length, axis=1, workers=1)
         if self.shear is not None:
             spectra *= self.shear
         if self.edges is not None:
@@ -172,16 +172,16 @@ class PanelOperator:
             grid = np.zeros((positions, spectra.shape[1]), spectra.dtype)
             grid[self.index] = spectra
             spectra = grid
-        waves = fft.fft(spectra, positions, axis=0, workers=1)
+        waves = scipy.fft.fft(spectra, positions, axis=0, workers=1)
         waves *= self.gain
-        waves = fft.ifft(waves, axis=0, workers=1, overwrite_x=True)
+        waves = scipy.fft.ifft(waves, axis=0, workers=1, overwrite_x=True)
         kept: np.ndarray = waves[self.index] if gaps else waves[:n_traces]
         return kept
 
     def _back(self, spectra: np.ndarray, n_samples: int) -> np.ndarray:
         if self.shear is not None:
             spectra = spectra * self.shear.conj()
-        traces: np.ndarray = fft.irfft(spectra, self.length, axis=1, workers=1)[:, :n_samples]
+        traces: np.ndarray = scipy.fft.irfft(spectra, self.length, axis=1, workers=1)[:, :n_samples]
         return traces
 
 
@@ -202,11 +202,11 @@ def _operator(
         length, positions = su_length(n_samples, (2, 4, 8, 16, 32)), su_length(count, (1, 2, 4, 8, 16))
     else:
         reach = int(fan.steepest * abs(spacing_m) * count / interval_s)
-        length = fft.next_fast_len(n_samples + min(reach, n_samples) + 1, real=True)
-        positions = fft.next_fast_len(count + max(SPACE_PAD, count // 2))
-    frequency = fft.rfftfreq(length, interval_s)
+        length = scipy.fft.next_fast_len(n_samples + min(reach, n_samples) + 1, real=True)
+        positions = scipy.fft.next_fast_len(count + max(SPACE_PAD, count // 2))
+    frequency = scipy.fft.rfftfreq(length, interval_s)
     flattened = settings.moveout_ms_per_m / 1000
-    slope = flattened + slopes(fft.fftfreq(positions, spacing_m)[:, None], frequency)
+    slope = flattened + slopes(scipy.fft.fftfreq(positions, spacing_m)[:, None], frequency)
     gain = gain_of_slope(fan, slope).astype(np.float32)
     shear = None
     if flattened:
@@ -268,4 +268,4 @@ def su_length(least: int, powers_of_two: tuple[int, ...]) -> int:
         for f in (1, 13)
     }
     fitting = [length for length in lengths if length >= least]
-    return min(fitting) if fitting else fft.next_fast_len(least, real=True)
+    return min(fitting) if fitting else scipy.fft.next_fast_len(least, real=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
@@ -141,16 +141,16 @@ class FkkFilter(Processor):
         grid, interval_s = self._grid(gather), gather.sampling.interval_s
         rows, columns = grid.shape
         reach = int(self._fan.steepest * (rows * grid.y_spacing_m + columns * grid.x_spacing_m) / interval_s)
-        length = fft.next_fast_len(gather.n_samples + min(reach, gather.n_samples) + 1, real=True)
-        padded = tuple(fft.next_fast_len(count + max(SPACE_PAD, count // 2)) for count in (rows, columns))
-        spectra = fft.rfft(traces, length, axis=1, workers=1)
-        frequency = fft.rfftfreq(length, interval_s)
+        length = scipy.fft.next_fast_len(gather.n_samples + min(reach, gather.n_samples) + 1, real=True)
+        padded = tuple(scipy.fft.next_fast_len(count + max(SPACE_PAD, count // 2)) for count in (rows, columns))
+        spectra = scipy.fft.rfft(traces, length, axis=1, workers=1)
+        frequency = scipy.fft.rfftfreq(length, interval_s)
         flat = alive if self.kind == "reject" or self.max_m_per_s is None else None
         step = max(1, BLOCK_ELEMENTS // (padded[0] * padded[1]))
         for start in range(0, len(frequency), step):
             block = slice(start, start + step)
             spectra[:, block] = self._block(spectra[:, block], grid, self._gain(grid, padded, frequency[block]), flat)
-        made: np.ndarray = fft.irfft(spectra, length, axis=1, workers=1)[:, : gather.n_samples]
+        made: np.ndarray = scipy.fft.irfft(spectra, length, axis=1, workers=1)[:, : gather.n_samples]
         return made
 
     def _block(self, spectra: np.ndarray, grid: Grid, gain: np.ndarray, flat: np.ndarray | None) -> np.ndarray:
@@ -164,8 +164,8 @@ class FkkFilter(Processor):
 
     def _gain(self, grid: Grid, padded: tuple[int, ...], frequency: np.ndarray) -> np.ndarray:
         """Gain at each wavenumber and frequency, float32 ``(y, x, frequencies)``."""
-        ky = fft.fftfreq(padded[0], grid.y_spacing_m)[:, None, None]
-        kx = fft.fftfreq(padded[1], grid.x_spacing_m)[None, :, None]
+        ky = scipy.fft.fftfreq(padded[0], grid.y_spacing_m)[:, None, None]
+        kx = scipy.fft.fftfreq(padded[1], grid.x_spacing_m)[None, :, None]
         k = np.hypot(kx, ky)
         slope = np.broadcast_to(np.where(k == 0, 0.0, np.inf), (*k.shape[:2], len(frequency))).copy()
         np.divide(k, frequency, out=slope, where=frequency > 0)
@@ -183,7 +183,7 @@ def _across(spectra: np.ndarray, grid: Grid, gain: np.ndarray) -> np.ndarray:
     """Multiply in the wavenumber domain."""
     volume = np.zeros(gain.shape, spectra.dtype)
     volume[grid.y, grid.x] = spectra
-    waves = fft.fft2(volume, axes=(0, 1), workers=1, overwrite_x=True)
+    waves = scipy.fft.fft2(volume, axes=(0, 1), workers=1, overwrite_x=True)
     waves *= gain
-    kept: np.ndarray = fft.ifft2(waves, axes=(0, 1), workers=1, overwrite_x=True)[grid.y, grid.x]
+    kept: np.ndarray = scipy.fft.ifft2(waves, axes=(0, 1), workers=1, overwrite_x=True)[grid.y, grid.x]
     return kept

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.errors import Cancelled
@@ -103,10 +103,10 @@ class FxDecon(Processor):
         first, end = gather.live_window
         across = windows(gather.n_traces, self.window_traces, self.window_traces // 2)
         down = windows(gather.n_samples, *self._time_window(gather))
-        length = fft.next_fast_len(down[0].stop + min(64, down[0].stop // 4), real=True)
-        frequency = fft.rfftfreq(length, interval_s)
+        length = scipy.fft.next_fast_len(down[0].stop + min(64, down[0].stop // 4), real=True)
+        frequency = scipy.fft.rfftfreq(length, interval_s)
         inside = slice(*np.searchsorted(frequency, (self.low_hz - 1e-9, high_hz + 1e-9)))
-        spectra = fft.rfft(cut(traces, down), length, axis=2, workers=1)
+        spectra = scipy.fft.rfft(cut(traces, down), length, axis=2, workers=1)
         band_shape = (gather.n_traces, len(down) * len(frequency[inside]))
         columns = np.ascontiguousarray(spectra[:, :, inside]).reshape(band_shape)
         result = context.empty(columns.shape, np.complex64)
@@ -116,7 +116,7 @@ class FxDecon(Processor):
         if self.outside == "zero":
             spectra[:] = 0
         spectra[:, :, inside] = result.reshape(gather.n_traces, len(down), -1)
-        return joined(fft.irfft(spectra, length, axis=2, workers=1), down, gather.n_samples)
+        return joined(scipy.fft.irfft(spectra, length, axis=2, workers=1), down, gather.n_samples)
 
 
 def cut(traces: np.ndarray, down: Sequence[Window]) -> np.ndarray:

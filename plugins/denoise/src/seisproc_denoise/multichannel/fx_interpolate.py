@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
@@ -69,10 +69,10 @@ class _Interpolation(Processor):
         first, end = gather.live_window
         length = min(gather.n_samples, round(self.window_ms / 1000 / gather.sampling.interval_s))
         down = windows(gather.n_samples, length, length // 4)
-        padded = fft.next_fast_len(length + length // 4, real=True)
+        padded = scipy.fft.next_fast_len(length + length // 4, real=True)
         pieces = cut(live_traces(gather), down)
         # Twice the padding gives the components half-way between those of the output too.
-        finer = fft.rfft(pieces, 2 * padded, axis=2, workers=1)
+        finer = scipy.fft.rfft(pieces, 2 * padded, axis=2, workers=1)
         bins = padded // 2 + 1
         index, alive = self.positions(gather), end > first
         known = np.zeros(count, bool)
@@ -89,7 +89,7 @@ class _Interpolation(Processor):
             made[part] += weight[:, None] * self._solved(spectra[part], known[part], pilot, window, step)
             total[part] += weight
         made = (made / total[:, None]).reshape(count, len(down), bins)
-        return joined(fft.irfft(made, padded, axis=2, workers=1), down, gather.n_samples)
+        return joined(scipy.fft.irfft(made, padded, axis=2, workers=1), down, gather.n_samples)
 
     def _across(self, count: int, step: int) -> list[Window]:
         """Windows of output positions that begin and end on traces the filters are found on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft
+import scipy
 
 
 def su_fx_decon(
@@ -45,8 +45,8 @@ def su_fx_decon(
     for k in range(number):
         start = k * step - (ramp // 2 if k else 0)
         stop = n_samples if k == number - 1 else (k + 1) * step + ramp // 2
-        spectra = fft.rfft(traces[:, start:stop].astype(np.float64), length, axis=1)
-        frequency = fft.rfftfreq(length, interval_s)
+        spectra = scipy.fft.rfft(traces[:, start:stop].astype(np.float64), length, axis=1)
+        frequency = scipy.fft.rfftfreq(length, interval_s)
         inside = (frequency >= band_hz[0] - 1e-4) & (frequency <= band_hz[1] + 1e-4)
         predicted = np.zeros_like(spectra)
         predicted[:, inside] = _predict(spectra[:, inside], sizes[0], sizes[1])
@@ -56,7 +56,7 @@ def su_fx_decon(
             weight[:ramp] = fraction
         if k < number - 1:
             weight[len(weight) - ramp :] = 1 - fraction
-        made[:, start:stop] += weight * fft.irfft(predicted, length, axis=1)[:, : stop - start]
+        made[:, start:stop] += weight * scipy.fft.irfft(predicted, length, axis=1)[:, : stop - start]
     return made.astype(np.float32)
 
 

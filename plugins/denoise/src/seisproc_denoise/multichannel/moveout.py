@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
@@ -98,10 +98,10 @@ def shifted(traces: np.ndarray, samples: np.ndarray) -> np.ndarray:
     count = traces.shape[1]
     samples = np.clip(samples, -count - TAIL, count + TAIL)
     # Long enough for any shift: with a length fit for this batch, the tails of a trace would depend on its company.
-    length = fft.next_fast_len(2 * (count + TAIL), real=True)
-    spectrum = fft.rfft(traces, length, axis=1, workers=1)
+    length = scipy.fft.next_fast_len(2 * (count + TAIL), real=True)
+    spectrum = scipy.fft.rfft(traces, length, axis=1, workers=1)
     spectrum *= _phases(samples / length, spectrum.shape[1])
-    moved = fft.irfft(spectrum, length, axis=1, workers=1)
+    moved = scipy.fft.irfft(spectrum, length, axis=1, workers=1)
     made: np.ndarray = moved[:, :count]
     return made
 

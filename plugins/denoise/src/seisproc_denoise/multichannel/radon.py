@@ -8,7 +8,7 @@ from typing import Literal
 
 import attrs
 import numpy as np
-from scipy import fft
+import scipy
 
 BLOCK_ELEMENTS = 1 << 15  # complex numbers of the transform that are in memory at once, worked on between two checks
 CACHED_BYTES = 64 << 20  # projections of one geometry that are kept for the next gather
@@ -63,11 +63,11 @@ class Radon:
     def length(self) -> int:
         """FFT length: no curve wraps round."""
         reach = np.abs(self.curves).max(initial=0) * np.abs(self.moveout).max(initial=0) / self.interval_s
-        return int(fft.next_fast_len(self.n_samples + min(int(reach), self.n_samples) + 1, real=True))
+        return int(scipy.fft.next_fast_len(self.n_samples + min(int(reach), self.n_samples) + 1, real=True))
 
     def frequencies(self, low_hz: float, high_hz: float) -> tuple[slice, np.ndarray]:
         """Which components of the FFT lie in a band, and their frequencies in Hz."""
-        frequency = fft.rfftfreq(self.length, self.interval_s)
+        frequency = scipy.fft.rfftfreq(self.length, self.interval_s)
         inside = slice(*np.searchsorted(frequency, (low_hz - 1e-9, high_hz + 1e-9)))
         return inside, frequency[inside]
 
@@ -85,12 +85,12 @@ class Radon:
 
     def spectrum(self, traces: np.ndarray) -> np.ndarray:
         """The FFT of traces or of a model along time, complex, padded."""
-        spectrum: np.ndarray = fft.rfft(traces, self.length, axis=-1, workers=1)
+        spectrum: np.ndarray = scipy.fft.rfft(traces, self.length, axis=-1, workers=1)
         return spectrum
 
     def traces(self, spectrum: np.ndarray) -> np.ndarray:
         """The inverse of `spectrum`."""
-        traces: np.ndarray = fft.irfft(spectrum, self.length, axis=-1, workers=1)[..., : self.n_samples]
+        traces: np.ndarray = scipy.fft.irfft(spectrum, self.length, axis=-1, workers=1)[..., : self.n_samples]
         return traces
 
     def forward(self, model: np.ndarray) -> np.ndarray:
@@ -103,7 +103,7 @@ class Radon:
 
     def _through(self, values: np.ndarray, *, adjoint: bool) -> np.ndarray:
         spectrum = self.spectrum(values)
-        frequency = fft.rfftfreq(self.length, self.interval_s)
+        frequency = scipy.fft.rfftfreq(self.length, self.interval_s)
         result = np.empty((len(self.curves if adjoint else self.moveout), len(frequency)), np.complex128)
         for block in self.blocks(frequency):
             phases = self.phases(frequency[block])
@@ -118,7 +118,7 @@ class Radon:
         Minimises ``|d - L m|^2 + damping max(n_traces, n_curves) |m|^2`` at each frequency.
         """
         spectrum = self.spectrum(np.asarray(data, np.float64))
-        frequency = fft.rfftfreq(self.length, self.interval_s)
+        frequency = scipy.fft.rfftfreq(self.length, self.interval_s)
         model = np.empty((len(self.curves), len(frequency)), np.complex128)
         for block in self.blocks(frequency):
             phases = self.phases(frequency[block])

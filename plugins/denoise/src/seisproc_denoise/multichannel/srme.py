@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import fft
+import scipy
 from scipy.interpolate import make_interp_spline
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
@@ -155,21 +155,21 @@ class Axis:
 
     def __init__(self, times: np.ndarray, max_hz: float) -> None:
         self.count, interval_s = len(times), float(times[1] - times[0])
-        self.length = fft.next_fast_len(2 * self.count, real=True)
-        hz = fft.rfftfreq(self.length, interval_s)
+        self.length = scipy.fft.next_fast_len(2 * self.count, real=True)
+        hz = scipy.fft.rfftfreq(self.length, interval_s)
         self.used = int(np.searchsorted(hz, max_hz, side="right"))
         self.start = np.exp(-2j * np.pi * hz[: self.used] * times[0])
         taper = np.clip((max_hz - hz[: self.used]) / (0.1 * max_hz), 0, 1)
         self.half_derivative = np.sqrt(2j * np.pi * hz[: self.used]) * np.sin(np.pi / 2 * taper) ** 2
 
     def spectrum(self, samples: np.ndarray) -> np.ndarray:
-        return np.asarray(fft.rfft(samples, self.length, workers=1)[: self.used] * self.start)
+        return np.asarray(scipy.fft.rfft(samples, self.length, workers=1)[: self.used] * self.start)
 
     def trace(self, product: np.ndarray) -> np.ndarray:
         """Samples of the product of two spectra."""
         whole = np.zeros(self.length // 2 + 1, np.complex128)
         whole[: self.used] = product * self.half_derivative / self.start
-        return np.asarray(fft.irfft(whole, self.length, workers=1)[: self.count])
+        return np.asarray(scipy.fft.irfft(whole, self.length, workers=1)[: self.count])
 
 
 def _nearest(midpoints: np.ndarray, starts: np.ndarray, a: float, b: float, spacing_m: float) -> int:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
@@ -145,8 +145,8 @@ class Dictionary:
         ndarray
             float32 ``(n_traces, frequencies, n_samples)``.
         """
-        spectrum = fft.fft(traces, self.spectra.shape[1], axis=1, workers=1)
-        match = fft.ifft(spectrum[:, None] * self.spectra, axis=2, overwrite_x=True, workers=1)
+        spectrum = scipy.fft.fft(traces, self.spectra.shape[1], axis=1, workers=1)
+        match = scipy.fft.ifft(spectrum[:, None] * self.spectra, axis=2, overwrite_x=True, workers=1)
         magnitude: np.ndarray = np.abs(match[:, :, : self.n_samples])
         return magnitude
 
@@ -170,16 +170,16 @@ def dictionary_of(design: Design, n_samples: int) -> Dictionary:
     phase = 2 * np.pi * hz[:, None] * time
     envelope = np.exp(-0.5 * (time / spread[:, None]) ** 2)
     wave = envelope * np.cos(phase) if design.kind == "gabor" else (1 - phase**2 / 2) * np.exp(-(phase**2) / 4)
-    padded = fft.fft(wave - wave.mean(axis=1, keepdims=True), 8 * len(time), axis=1)
+    padded = scipy.fft.fft(wave - wave.mean(axis=1, keepdims=True), 8 * len(time), axis=1)
     padded[:, len(padded[0]) // 2 :] = 0
-    waves = np.stack((wave, 2 * fft.ifft(padded, axis=1).imag[:, : len(time)]), axis=1)
+    waves = np.stack((wave, 2 * scipy.fft.ifft(padded, axis=1).imag[:, : len(time)]), axis=1)
     waves /= np.linalg.norm(waves, axis=2, keepdims=True)
-    length = fft.next_fast_len(n_samples + half)
+    length = scipy.fft.next_fast_len(n_samples + half)
     analytic = np.zeros((len(hz), length), np.complex128)
     place = np.arange(-half, half + 1) % length
     for lag, column in enumerate(place):  # a trace shorter than a wavelet has lags that coincide
         analytic[:, column] += waves[:, 0, lag] + 1j * waves[:, 1, lag]
-    spectra = np.conj(fft.fft(analytic, axis=1)).astype(np.complex64)
+    spectra = np.conj(scipy.fft.fft(analytic, axis=1)).astype(np.complex64)
     return Dictionary(n_samples, waves, spectra)
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import attrs
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_denoise.singletrace.bands import Band, Modify
 
@@ -54,7 +54,7 @@ class Synchrosqueezing:
     def _few(self, traces: np.ndarray, first: np.ndarray, end: np.ndarray, modify: Modify) -> np.ndarray:
         n_samples = traces.shape[1]
         length, weights, untouched = _bank(self, n_samples)
-        spectrum = fft.rfft(traces, length, axis=1, workers=1)
+        spectrum = scipy.fft.rfft(traces, length, axis=1, workers=1)
         voices = np.empty((len(weights), *traces.shape), np.complex64)
         squeezed = np.zeros_like(voices)
         row, sample = np.ogrid[: len(traces), :n_samples]
@@ -68,7 +68,7 @@ class Synchrosqueezing:
             octave = np.log2(np.maximum(frequency / self.low_hz, np.float32(1e-6)))
             index = np.clip(np.rint(VOICES * octave), 0, len(weights) - 1).astype(np.int64)
             squeezed[index, row, sample] += voice
-        restored: np.ndarray = fft.irfft(spectrum * untouched, length, axis=1, workers=1)[:, :n_samples]
+        restored: np.ndarray = scipy.fft.irfft(spectrum * untouched, length, axis=1, workers=1)[:, :n_samples]
         voices *= np.float32(NOISE * OVERLAP)
         for index, voice in enumerate(voices):
             ridge = squeezed[max(index - REACH, 0) : index + REACH + 1].sum(axis=0)
@@ -80,13 +80,13 @@ class Synchrosqueezing:
         return restored
 
     def _omega(self, length: int) -> np.ndarray:
-        omega: np.ndarray = (2 * np.pi * fft.rfftfreq(length, self.interval_s)).astype(np.float32)
+        omega: np.ndarray = (2 * np.pi * scipy.fft.rfftfreq(length, self.interval_s)).astype(np.float32)
         return omega
 
     @staticmethod
     def _cells(half: np.ndarray, length: int, n_samples: int) -> np.ndarray:
         """The analytic signal of a half spectrum that holds nothing at 0 and next to nothing at Nyquist."""
-        cells: np.ndarray = fft.ifft(2 * half, length, axis=1, overwrite_x=True, workers=1)[:, :n_samples]
+        cells: np.ndarray = scipy.fft.ifft(2 * half, length, axis=1, overwrite_x=True, workers=1)[:, :n_samples]
         return cells
 
 
@@ -97,9 +97,9 @@ def _bank(transform: Synchrosqueezing, n_samples: int) -> tuple[int, np.ndarray,
     The padding, 3 periods of the lowest frequency, covers the longest wavelet.
     """
     pad = int(np.ceil(3 / (transform.low_hz * transform.interval_s)))
-    length = fft.next_fast_len(n_samples + min(pad, n_samples), real=True)
+    length = scipy.fft.next_fast_len(n_samples + min(pad, n_samples), real=True)
     count = int(np.ceil(VOICES * np.log2(transform.high_hz / transform.low_hz))) + 1
-    frequency = fft.rfftfreq(length, transform.interval_s)
+    frequency = scipy.fft.rfftfreq(length, transform.interval_s)
     octave = np.log2(np.maximum(frequency, 1e-12) / transform.low_hz)
     weights = np.exp(-0.5 * ((octave - np.arange(count)[:, None] / VOICES) / WIDTH) ** 2)
     # The one real sample at Nyquist has no analytic form.

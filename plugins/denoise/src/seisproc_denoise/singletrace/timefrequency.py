@@ -7,8 +7,8 @@ from typing import Literal
 
 import attrs
 import numpy as np
+import scipy
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy import fft
 
 from seisproc_denoise.singletrace.bands import Band, Modify
 
@@ -55,7 +55,7 @@ class Stft:
         padded = np.zeros((rows, (frames - 1) * self.hop + length), np.float32)
         padded[:, ahead : ahead + n_samples] = traces
         taper = _taper(self.window, length)
-        spectra = fft.rfft(sliding_window_view(padded, length, axis=1)[:, :: self.hop] * taper, axis=2, workers=1)
+        spectra = scipy.fft.rfft(sliding_window_view(padded, length, axis=1)[:, :: self.hop] * taper, axis=2, workers=1)
         cells = np.ascontiguousarray(spectra.transpose(2, 0, 1))
         # Frame i is centred on sample i * hop - ahead + (length - 1) / 2.
         shift = ahead - (length - 1) / 2
@@ -65,7 +65,7 @@ class Stft:
         per_value = self.overlap / (length * np.sum(taper**2) / np.sum(taper) ** 2)
         for index in range(*self.bins):
             modify(Band(cells[index], low, high, per_value=per_value))
-        back = fft.irfft(cells.transpose(1, 2, 0), length, axis=2, workers=1) * taper
+        back = scipy.fft.irfft(cells.transpose(1, 2, 0), length, axis=2, workers=1) * taper
         total = np.zeros_like(padded)
         weight = np.zeros(padded.shape[1], np.float32)
         for part in range(self.overlap):
@@ -109,10 +109,10 @@ class Stockwell:
         """See `Transform.rework`."""
         n_samples, ahead = traces.shape[1], self.lead
         voices = voices_of(self, n_samples + ahead)
-        spectrum = fft.rfft(np.pad(traces, ((0, 0), (ahead, 0))), voices.length, axis=1, workers=1)
+        spectrum = scipy.fft.rfft(np.pad(traces, ((0, 0), (ahead, 0))), voices.length, axis=1, workers=1)
         changed = spectrum * voices.untouched
         for voice in voices.voices:
-            cells = fft.ifft(
+            cells = scipy.fft.ifft(
                 spectrum[:, voice.low : voice.high] * voice.gaussian, voice.samples, axis=1, norm="forward", workers=1
             )
             every = voices.length // voice.samples
@@ -120,9 +120,11 @@ class Stockwell:
             high = np.maximum((end + ahead - 1) // every + 1, low)
             per_value = max(voice.samples / float(np.sum(voice.gaussian**2)), 1.0)
             modify(Band(cells, low, high, per_value=per_value))
-            back = fft.fft(cells, axis=1, norm="forward", overwrite_x=True, workers=1)[:, : voice.high - voice.low]
+            back = scipy.fft.fft(cells, axis=1, norm="forward", overwrite_x=True, workers=1)[
+                :, : voice.high - voice.low
+            ]
             changed[:, voice.low : voice.high] += back * voice.dual
-        restored: np.ndarray = fft.irfft(changed, voices.length, axis=1, workers=1)[:, ahead : ahead + n_samples]
+        restored: np.ndarray = scipy.fft.irfft(changed, voices.length, axis=1, workers=1)[:, ahead : ahead + n_samples]
         return restored
 
 
@@ -171,7 +173,7 @@ def voices_of(transform: Stockwell, n_samples: int) -> Voices:
     centres = transform.low_hz * 2 ** (np.arange(int(VOICES * octaves + 1e-9) + 1) / VOICES)
     pad = int(np.ceil(2 / (transform.low_hz * transform.interval_s)))
     coarsest = coarseness(transform.low_hz, transform.interval_s)
-    length = coarsest * fft.next_fast_len(-(-(n_samples + min(pad, n_samples)) // coarsest), real=True)
+    length = coarsest * scipy.fft.next_fast_len(-(-(n_samples + min(pad, n_samples)) // coarsest), real=True)
     bins = length // 2 + 1
     made, power = [], np.zeros(bins)
     for hz in centres:
@@ -184,7 +186,7 @@ def voices_of(transform: Stockwell, n_samples: int) -> Voices:
             every //= 2
         made.append((low, high, length // every, gaussian))
     # Outside the band few voices overlap: there the inverse fades instead of blowing up what they hold.
-    frequency = fft.rfftfreq(length, transform.interval_s)
+    frequency = scipy.fft.rfftfreq(length, transform.interval_s)
     inside = (frequency >= transform.low_hz) & (frequency <= transform.high_hz)
     total = np.maximum(power, power[inside].min(initial=np.inf))
     voices = tuple(

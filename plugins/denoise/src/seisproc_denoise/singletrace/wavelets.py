@@ -7,7 +7,7 @@ from functools import lru_cache
 import attrs
 import numpy as np
 import pywt
-from scipy import fft
+import scipy
 
 from seisproc_denoise.singletrace.bands import Band, Modify
 
@@ -87,14 +87,14 @@ class Swt:
         """See `Transform.rework`."""
         n_samples = traces.shape[1]
         length, analysis, synthesis, kept = _responses(self.wavelet, self.levels, n_samples)
-        spectrum = fft.rfft(traces, length, axis=1, workers=1)
+        spectrum = scipy.fft.rfft(traces, length, axis=1, workers=1)
         restored = spectrum * kept
         for level, (forward, backward) in enumerate(zip(analysis, synthesis, strict=True), start=1):
-            cells = fft.irfft(spectrum * forward, length, axis=1, overwrite_x=True, workers=1)
+            cells = scipy.fft.irfft(spectrum * forward, length, axis=1, overwrite_x=True, workers=1)
             # Padding holds the tails of edge cells: they shrink with the rest but tell nothing of the noise.
             modify(Band(cells, first, end, per_value=2**level))
-            restored += fft.rfft(cells, axis=1, workers=1) * backward
-        back: np.ndarray = fft.irfft(restored, length, axis=1, overwrite_x=True, workers=1)[:, :n_samples]
+            restored += scipy.fft.rfft(cells, axis=1, workers=1) * backward
+        back: np.ndarray = scipy.fft.irfft(restored, length, axis=1, overwrite_x=True, workers=1)[:, :n_samples]
         return back
 
 
@@ -128,8 +128,8 @@ def _responses(name: str, levels: int, n_samples: int) -> tuple[int, list[np.nda
     """
     wavelet = pywt.Wavelet(name)
     taps = wavelet.dec_len
-    length = fft.next_fast_len(n_samples + min((taps - 1) * (2**levels - 1), n_samples), real=True)
-    omega = 2 * np.pi * fft.rfftfreq(length)
+    length = scipy.fft.next_fast_len(n_samples + min((taps - 1) * (2**levels - 1), n_samples), real=True)
+    omega = 2 * np.pi * scipy.fft.rfftfreq(length)
 
     def response(filter_: list[float], step: int) -> np.ndarray:
         transfer: np.ndarray = np.exp(-1j * step * np.outer(omega, np.arange(taps))) @ np.array(filter_) / np.sqrt(2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.errors import ParameterError
@@ -118,7 +118,7 @@ def normalised(spectra: np.ndarray, pilots: np.ndarray, length: int, lags: int) 
     if length % 2 == 0:
         twice[-1] = 1
     energy = [(np.abs(part) ** 2 @ twice) / length for part in (spectra, pilots)]
-    found = fft.irfft(spectra * np.conj(pilots), length, axis=1, workers=1)
+    found = scipy.fft.irfft(spectra * np.conj(pilots), length, axis=1, workers=1)
     found = np.concatenate([found[:, length - lags :], found[:, : lags + 1]], axis=1)
     norm = np.sqrt(energy[0] * energy[1])
     least = 1e-6 * norm.max(initial=0)  # what is left of subtracting a trace from itself is rounding

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
@@ -112,13 +112,13 @@ class ResidualStatics(SurveyProcessor):
         source_ms, receiver_ms = self._statics(batch, context)
         samples = (source_ms + receiver_ms) / 1000 / batch.sampling.interval_s
         lags = self._lags(batch)
-        length = fft.next_fast_len(batch.n_samples + lags, real=True)
+        length = scipy.fft.next_fast_len(batch.n_samples + lags, real=True)
         turn = 2j * np.pi * np.arange(length // 2 + 1) / length
         for number in range(batch.n_gathers):
             context.check()
             rows = slice(*batch.gather_starts[number : number + 2])
             if rows.stop - rows.start > 1:
-                spectra = fft.rfft(windowed(self, batch.gather(number)), length, axis=1, workers=1)
+                spectra = scipy.fft.rfft(windowed(self, batch.gather(number)), length, axis=1, workers=1)
                 spectra *= np.exp(-turn * samples[rows, None])
                 records["correlation"][rows] = with_pilots(spectra, length, lags)
         return records

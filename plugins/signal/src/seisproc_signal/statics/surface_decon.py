@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import fft
+import scipy
 from scipy.signal.windows import parzen
 
 from seisproc_core.data.gather import Gather, Layout
@@ -89,7 +89,7 @@ class SurfaceConsistentDecon(SurfaceConsistent):
         usable = lags[:, 0] > 0
         level = np.where(usable, lags[:, 0], 1.0)
         lags *= parzen(4 * taps - 1)[2 * taps - 1 :] / level[:, None]
-        power = np.maximum(fft.rfft(_both_sides(lags), axis=1, workers=1).real, 0)
+        power = np.maximum(scipy.fft.rfft(_both_sides(lags), axis=1, workers=1).real, 0)
         records["spectrum"] = np.log(power + self.prewhitening_percent / 100)
         records["usable"] = usable
         return records
@@ -121,7 +121,7 @@ class SurfaceConsistentDecon(SurfaceConsistent):
         for term in self.correct:
             table = dict(context.solution[term])
             spectrum += table["log_power"][self.station(batch.headers, term, table)]
-        lags = fft.irfft(np.exp(spectrum), axis=1, workers=1)[:, : taps + 1]
+        lags = scipy.fft.irfft(np.exp(spectrum), axis=1, workers=1)[:, : taps + 1]
         auto, cross = np.ascontiguousarray(lags[:, :taps]), np.ascontiguousarray(lags[:, 1:])
         auto[:, 0] *= 1 + self.prewhitening_percent / 100
         predictor = np.empty_like(auto)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
@@ -65,12 +65,12 @@ class TrimStatics(Processor):
 
     def apply_gather(self, gather: Gather, context: Context) -> Gather:
         interval_ms, lags = 1000 * gather.sampling.interval_s, self._lags(gather)
-        length = fft.next_fast_len(gather.n_samples + lags, real=True)
+        length = scipy.fft.next_fast_len(gather.n_samples + lags, real=True)
         turn = 2j * np.pi * np.arange(length // 2 + 1) / length
-        still = fft.rfft(windowed(self, gather), length, axis=1, workers=1)
+        still = scipy.fft.rfft(windowed(self, gather), length, axis=1, workers=1)
         model = None
         if self.model is not None:
-            model = fft.rfft(windowed(self, context.input("model")), length, axis=1, workers=1)
+            model = scipy.fft.rfft(windowed(self, context.input("model")), length, axis=1, workers=1)
         move, likeness = np.zeros(gather.n_traces), np.zeros(gather.n_traces)
         limit = np.full(gather.n_traces, self.max_ms / interval_ms)
         for _ in range(1 if self.model is not None else self.iterations):
