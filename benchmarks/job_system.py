@@ -117,18 +117,18 @@ def beginning(space: Workspace) -> Iterator[Row]:
             seconds = [_to_reading(engine) for _ in range(count)]
         only = peers.said({"thread pool": begun["thread pool"]}, 99)
         yield tail(f"submit to running, {executor}, warm", seconds[1:], at_most(10), peer=only)
-    limits = {"processes": 20.0, "ray": 30.0}
-    for executor, limit in limits.items():
-        if executor == "ray" and importlib.util.find_spec("seisproc_ray") is None:
-            continue
-        many = max(10, count // (5 if executor == "processes" else 25))
-        with _durable(space) as store, Engine(store=store, executor=executor, workers=1) as engine:
-            warm = [_to_segment(space, engine, survey) for _ in range(many + 1)][1:]
-        names = ("Ray", "dask") if executor == "ray" else ("process pool", "loky")
-        peer = peers.said({name: begun[name] for name in names if name in begun}, 99)
-        after = [acknowledged for _, acknowledged in warm]
-        yield tail(f"submit to running, {executor}, warm, from the acknowledgement", after, at_most(limit), peer=peer)
-        yield tail(f"submit to running, {executor}, warm, from the call", [s for s, _ in warm], None, peer=peer)
+    peer = peers.said({name: begun[name] for name in ("process pool", "loky")}, 99)
+    with _durable(space) as store, Engine(store=store, executor="processes", workers=1) as engine:
+        warm = [_to_segment(space, engine, survey) for _ in range(max(10, count // 5) + 1)][1:]
+    after = [acknowledged for _, acknowledged in warm]
+    yield tail("submit to running, processes, warm, from the acknowledgement", after, at_most(20), peer=peer)
+    yield tail("submit to running, processes, warm, from the call", [s for s, _ in warm], None, peer=peer)
+    if importlib.util.find_spec("seisproc_ray") is not None:
+        with _durable(space) as store, Engine(store=store, executor="ray", workers=1) as engine:
+            warm = [_to_segment(space, engine, survey) for _ in range(max(10, count // 25) + 1)][1:]
+        peer = peers.said({name: begun[name] for name in ("Ray", "dask") if name in begun}, 99)
+        what = "submit to running, ray, jobs that follow one another at once, from the call"
+        yield tail(what, [s for s, _ in warm], None, peer=peer)  # each waits for a worker of its own; warm: `ray`
     cold = []
     for _ in range(COLD_STARTS):
         with _durable(space) as store, Engine(store=store, executor="processes", workers=1) as engine:
