@@ -74,8 +74,8 @@ class Loop:
         if self.target == "worker":
             self.kill_workers(job, running)
             return job
-        victim = running[0]
-        if victim.wait(max(share * 1.05 * job.seconds, 0.001)) is not None:
+        running[0].wait(max(share * 1.05 * job.seconds, 0.001))
+        if all(process.poll() is not None for process in running):
             return attrs.evolve(job, seconds=time.monotonic() - began)  # it was quicker than thought
         self.kill(running)
         return attrs.evolve(job, seconds=1.02 * job.seconds)
@@ -118,7 +118,8 @@ class Loop:
         self.honest(job, folder)
         for _ in range(self.chance.randrange(5)) if self.target != "worker" else ():
             running = self.start(job, folder, "--resume")
-            if running[0].wait(self.chance.random() * job.seconds) is None:
+            running[0].wait(self.chance.random() * job.seconds)
+            if any(process.poll() is None for process in running):
                 self.kill(running)
         began = time.monotonic()
         for _ in range(2):
