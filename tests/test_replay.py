@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from integration_kit import model_line
 
-from seisproc_core import Engine, Flow, MemorySurvey, Source, Target
+from seisproc_core import Engine, Flow, MemorySurvey, Source, Table, Target
+from seisproc_core.data.table_versions import add_version
 from seisproc_core.errors import Damaged, UsageError
 from seisproc_core.jobs import provenance
 from seisproc_core.jobs.replay import compare, lineage, prepare_replay
@@ -92,6 +93,78 @@ def test_another_backend_is_said_and_agrees(made: Path) -> None:
 def test_changed_software_and_machines_are_said(made: Path, change: dict[str, Any], said: str) -> None:
     rewrite(made, **change)
     assert any(line.startswith(said) for line in prepare_replay(made, made.with_name("x.seis"), registry()).differences)
+
+
+def test_a_step_that_gives_other_results_now_is_said(made: Path) -> None:
+    steps = provenance.read(made)["steps"]
+    steps[0][0]["version"] = 7
+    rewrite(made, steps=steps)
+    (said,) = prepare_replay(made, made.with_name("x.seis"), registry()).differences
+    assert said == "step agc was version 7 of its results, now 1"
+
+
+def velocity(metres_per_second: float) -> Table:
+    return Table({"time_ms": [0, 500], "rms_m_per_s": [1800, metres_per_second]})
+
+
+def test_replay_and_repair_take_the_table_that_was_used(made: Path) -> None:
+    tables, moved, again = made.with_name("tables"), made.with_name("moved.seis"), made.with_name("again.seis")
+    add_version(velocity(2000), tables, "vel", {})
+    plain = {
+        "source": {"survey": "line.seis", "gather": ["cdp"]},
+        "step": [{"use": "nmo", "velocity": "tables/vel", "backend": "reference"}],
+        "sink": {"survey": "moved.seis"},
+    }
+    run(Flow.parse(plain, base=made.parent))
+    assert not prepare_replay(moved, again, registry()).notes
+    add_version(velocity(2500), tables, "vel", {})
+    replay = prepare_replay(moved, again, registry())
+    assert replay.differences == ()
+    assert replay.notes == (
+        "step nmo: velocity is vel_v1.csv as it was then, kept in the record; "
+        "tables/vel is vel_v2.csv with other values today",
+    )
+    run(replay.flow)
+    assert compare(moved, again).same_bytes
+    assert provenance.read(again)["steps"][0][0]["tables"] == provenance.read(moved)["steps"][0][0]["tables"]
+    second = prepare_replay(again, made.with_name("second.seis"), registry())  # a replay of the replay
+    assert second.notes == replay.notes
+    run(second.flow)
+    assert compare(again, made.with_name("second.seis")).same_bytes
+    victim = next(moved.glob("headers/*"))
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-1])
+    with Engine(executor="in-process") as engine:
+        job = engine.repair(moved)
+        assert job is not None
+        job.result(280)
+    assert victim.read_bytes() == whole
+    shutil.rmtree(tables)
+    (note,) = prepare_replay(moved, made.with_name("x.seis"), registry()).notes
+    assert note.endswith("tables/vel cannot be read any more")
+
+
+def test_equal_flows_have_equal_bytes_however_they_are_written(made: Path) -> None:
+    def written(name: str, *steps: dict[str, Any]) -> bytes:
+        plain = {
+            "source": {"survey": "line.seis", "gather": ["cdp"]},
+            "step": [{**step, "backend": "reference"} if step["use"] != "sort" else step for step in steps],
+            "sink": {"survey": f"{name}.seis"},
+        }
+        run(Flow.parse(plain, base=made.parent))
+        return b"".join(path.read_bytes() for path in sorted(made.with_name(f"{name}.seis").glob("*.json"))
+                        if path.name != provenance.PROVENANCE)  # fmt: skip
+
+    inline = {"time_ms": [0, 500], "rms_m_per_s": [1800, 2000]}
+    as_float = {"rms_m_per_s": [1800.0, 2000.0], "time_ms": [0.0, 500.0]}
+    one = written("one", {"use": "agc", "window_ms": 100}, {"use": "sort", "gather": "cdp"},
+                  {"use": "nmo", "velocity": inline, "taper_ms": 20})  # fmt: skip
+    two = written("two", {"use": "agc", "window_ms": 100.0}, {"use": "sort", "gather": ["cdp"]},
+                  {"use": "nmo", "taper_ms": 20.0, "velocity": as_float})  # fmt: skip
+    assert one == two
+    other = written("other", {"use": "agc", "window_ms": 101}, {"use": "sort", "gather": "cdp"},
+                    {"use": "nmo", "velocity": inline, "taper_ms": 20})  # fmt: skip
+    assert one != other
 
 
 def test_a_changed_input_is_said_and_compared(made: Path) -> None:

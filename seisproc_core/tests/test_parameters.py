@@ -37,6 +37,11 @@ def test_round_trip() -> None:
     assert build(Example, "example", to_plain(made)) == made
 
 
+def test_a_default_is_of_the_declared_type_too() -> None:
+    for given in (GOOD, {**GOOD, "window_ms": 500}):
+        assert type(to_plain(build(Example, "example", given))["window_ms"]) is float
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -18,6 +18,7 @@ from typing import Any
 
 import attrs
 
+from seisproc_core.data.tables import Table
 from seisproc_core.errors import Damaged, Incomplete, SeisprocError, StorageError, UsageError
 from seisproc_core.execution.executor import Receipt
 from seisproc_core.jobs import durable, provenance
@@ -187,8 +188,9 @@ def as_run(flow: Flow, stages: list[list[dict[str, Any]]]) -> Flow:
             continue
         backends = set(made["kernels"].values())
         forced = backends.pop() if len(backends) == 1 else step.backend
-        steps.append(attrs.evolve(step, parameters=made["parameters"], backend=forced))
-    return attrs.evolve(flow, steps=tuple(steps), written=flow.steps)
+        tables = {name: Table(made["parameters"][name], about["file"]) for name, about in made["tables"].items()}
+        steps.append(attrs.evolve(step, parameters={**made["parameters"], **tables}, backend=forced))
+    return attrs.evolve(flow, steps=tuple(steps), written=flow.written or flow.steps)
 
 
 def _work_folder(target: Path, damage: Damage, record: Mapping[str, Any], plan: Plan, job: Job) -> WorkFolder:

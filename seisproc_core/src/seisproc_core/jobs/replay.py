@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from seisproc_core.data.formats import format_for, open_survey
 from seisproc_core.data.survey import Survey
+from seisproc_core.data.tables import read_table
 from seisproc_core.errors import Damaged, PluginError, SeisprocError, UsageError
 from seisproc_core.jobs import provenance
 from seisproc_core.jobs.checks import versions_of
@@ -20,6 +21,7 @@ from seisproc_core.jobs.workfolder import sealed_checksums
 from seisproc_core.plugins import Registry
 from seisproc_core.processing.flow import Flow
 from seisproc_core.processing.kernels import usable_backends
+from seisproc_core.processing.plan import Plan
 from seisproc_core.processing.planning import plan_flow
 
 RELATIVE_RMS = 1e-5  # what results of other backends, versions and CPU features may differ by
@@ -38,10 +40,13 @@ class Replay:
     differences
         What is not as it was: inputs, versions, backends, CPU features; one line each. Empty where equal bytes are
         promised.
+    notes
+        Tables that are no longer what they were, which changes nothing: the record holds their values.
     """
 
     flow: Flow
     differences: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -112,7 +117,8 @@ def prepare_replay(survey: Path, out: Path, known: Registry, sources: Sequence[s
     differences += _changed_inputs(record["inputs"], plan.inputs)
     differences += _changed_versions(record["versions"], versions_of(plan, known))
     differences += _changed_machine(record["machine"], machine())
-    return Replay(flow, tuple(differences))
+    differences += _changed_steps(record["steps"], plan)
+    return Replay(flow, tuple(differences), tuple(_newer_tables(flow, record["steps"])))
 
 
 def _with_usable_backends(flow: Flow, known: Registry) -> tuple[Flow, list[str]]:
@@ -142,6 +148,36 @@ def _changed_versions(then: Mapping[str, str], now: Mapping[str, str]) -> list[s
         for name in names
         if then.get(name) != now.get(name)
     ]
+
+
+def _changed_steps(then: Sequence[Sequence[Mapping[str, Any]]], plan: Plan) -> list[str]:
+    """Steps whose authors say that they give other results now."""
+    made = [step for stage in then for step in stage]
+    now = [step for stage in plan.stages if stage.kind == "rows" for step in stage.steps]
+    return [
+        f"step {old['use']} was version {old['version']} of its results, now {new.version}"
+        for old, new in zip(made, now, strict=True)
+        if old["version"] != new.version
+    ]
+
+
+def _newer_tables(flow: Flow, then: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """Tables that the flow would get today, where these are others than it had."""
+    made = [step for stage in then for step in stage]
+    written = [step for step in flow.written or flow.steps if step.use != "sort"]
+    for step, ran in zip(written, made, strict=True):
+        for name, about in ran["tables"].items():
+            called = step.parameters.get(name)
+            if not isinstance(called, str):
+                continue
+            kept = f"step {ran['use']}: {name} is {about['file']} as it was then, kept in the record"
+            try:
+                table = read_table(flow.base / called)
+            except (UsageError, Damaged):
+                yield f"{kept}; {called} cannot be read any more"
+                continue
+            if table.checksum != about["sha256"]:
+                yield f"{kept}; {called} is {Path(table.source).name} with other values today"
 
 
 def _changed_machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -214,16 +214,8 @@ class Flow:
                 "sort": list(source.sort),
                 "options": dict(source.options),
             },
-            "steps": [
-                {
-                    "use": step.use,
-                    "backend": step.backend,
-                    "match": list(step.match),
-                    **({"save": dict(step.save)} if step.save else {}),
-                    "parameters": {name: plain_value(value) for name, value in step.parameters.items()},
-                }
-                for step in self.steps
-            ],
+            "steps": [_plain_step(step) for step in self.steps],
+            **({} if self.written is None else {"written": [_plain_step(step) for step in self.written]}),
             "sink": {
                 "storage": sink.storage,
                 "path": sink.path,
@@ -252,16 +244,8 @@ class Flow:
                     sort=tuple(map(str, source["sort"])),
                     options=dict(source["options"]),
                 ),
-                steps=tuple(
-                    Step(
-                        use=str(step["use"]),
-                        backend=step["backend"],
-                        match=tuple(map(str, step.get("match", ()))),
-                        save={str(name): str(path) for name, path in step.get("save", {}).items()},
-                        parameters=dict(step["parameters"]),
-                    )
-                    for step in plain["steps"]
-                ),
+                steps=tuple(map(_step_from, plain["steps"])),
+                written=tuple(map(_step_from, plain["written"])) if "written" in plain else None,
                 sink=Target(
                     storage=str(sink["storage"]),
                     path=str(sink["path"]),
@@ -275,6 +259,26 @@ class Flow:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FlowError(f"the description of a flow cannot be read: {error!r}") from error
+
+
+def _plain_step(step: Step) -> dict[str, Any]:
+    return {
+        "use": step.use,
+        "backend": step.backend,
+        "match": list(step.match),
+        **({"save": dict(step.save)} if step.save else {}),
+        "parameters": {name: plain_value(value) for name, value in step.parameters.items()},
+    }
+
+
+def _step_from(plain: Mapping[str, Any]) -> Step:
+    return Step(
+        use=str(plain["use"]),
+        backend=plain["backend"],
+        match=tuple(map(str, plain.get("match", ()))),
+        save={str(name): str(path) for name, path in plain.get("save", {}).items()},
+        parameters=dict(plain["parameters"]),
+    )
 
 
 def read_tables(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from seisproc_core.data.tables import Table
-from seisproc_core.processing.flow import Flow
+from seisproc_core.plugins import Registry
+from seisproc_core.processing.flow import Flow, Step, word_list
+from seisproc_core.processing.params import as_declared
 
 _MOST_VALUES = 8
 
 
-def steps_of(flow: Flow, until: int | None = None, saved: str = "") -> Iterator[dict[str, Any]]:
+Files = Mapping[str, str]  # by parameter: the file that a table was read from
+
+
+def steps_of(
+    flow: Flow, known: Registry, files: Mapping[int, Files], until: int | None = None, saved: str = ""
+) -> Iterator[dict[str, Any]]:
     """The steps of a flow with the parameters that were given; the order its source was read in counts as a sort.
 
     Parameters
     ----------
+    files
+        By position of the step: the files of its tables. They stand for what the flow calls them: ``vel_v3.csv`` where
+        the flow says ``tables/vel``.
     until, saved
         For a side output: position of the step it is saved of, the last to be given, and what is saved.
     """
     source = flow.source
     if source.gather or source.sort:
-        order = {"gather": list(source.gather), "sort": list(source.sort)}
-        yield {"use": "sort", "parameters": {key: words for key, words in order.items() if words}}
+        yield {"use": "sort", "parameters": _order(source.gather, source.sort)}
     for position, step in enumerate((flow.written or flow.steps)[: None if until is None else until + 1]):
         about = {"saved": saved} if position == until else {}
-        yield {"use": step.use, "parameters": _brief(step.parameters), **about}
+        yield {"use": step.use, "parameters": _given(step, known) | _brief(files.get(position, {})), **about}
+
+
+def _order(gather: Sequence[str], sort: Sequence[str]) -> dict[str, list[str]]:
+    return {key: list(words) for key, words in (("gather", gather), ("sort", sort)) if words}
+
+
+def _given(step: Step, known: Registry) -> dict[str, Any]:
+    """The parameters of a step as its schema has them, so that equal flows have equal histories."""
+    if step.use == "sort":
+        return _order(*(word_list("step 'sort'", key, step.parameters.get(key, [])) for key in ("gather", "sort")))
+    given: dict[str, Any] = _brief(as_declared(known.load("processors", step.use), step.parameters))
+    return given
 
 
 def _brief(value: Any) -> Any:

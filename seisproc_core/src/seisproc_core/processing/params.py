@@ -113,7 +113,33 @@ def build(cls: type, owner: str, values: Mapping[str, Any], base: Path | None = 
             made[name] = _convert(owner, name, type_, info, values[name], base)
         elif field.default is attrs.NOTHING:
             raise ParameterError(owner, name, f"is required: {info.help}")
+        else:
+            made[name] = _as_declared(type_, field.default)
     return cls(**made)
+
+
+def as_declared(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that `build` accepts, with numbers and lists of the declared types; names of files stay names.
+
+    Two ways of writing one value, 500 and 500.0, become one.
+    """
+    known = fields_of(cls)
+    return {name: _as_declared(known[name][1], value) for name, value in values.items()}
+
+
+def _as_declared(type_: Any, value: Any) -> Any:
+    origin, args = typing.get_origin(type_), typing.get_args(type_)
+    if value is None:
+        return None
+    if origin in (Union, types.UnionType):
+        return _as_declared(_alternative(args, value), value)
+    if origin is tuple:
+        return tuple(_as_declared(args[0], item) for item in value)
+    if origin is dict:
+        return {str(key): _as_declared(args[1], item) for key, item in value.items()}
+    if type_ is Table and isinstance(value, Mapping):
+        return Table(value)
+    return float(value) if type_ is float else value
 
 
 def _convert(owner: str, name: str, type_: Any, info: ParamInfo, value: Any, base: Path | None) -> Any:

@@ -65,6 +65,7 @@ class _Planner:
         self._steps: list[StepPlan] = []
         self._sides: list[SidePlan] = []
         self._saved = 0  # side outputs so far
+        self._files: dict[int, dict[str, str]] = {}  # of tables, by position of the step and parameter
         self._datum = survey.info.datum
 
     def plan(self) -> Plan:
@@ -148,6 +149,7 @@ class _Planner:
             inputs=inputs,
             starts=None if not inputs or _each_by_itself(layout) else layout.gather_starts,
         )
+        self._files[position] = {name: table["file"] for name, table in planned.tables.items()}
         if isinstance(instance, SurveyProcessor):
             planned = self._measure(instance, planned)
         self._steps.append(planned)
@@ -156,7 +158,7 @@ class _Planner:
 
     def _side(self, step: Step, position: int, name: str) -> SidePlan:
         output = self._output(self._now, last=False)
-        history = (*self.survey.info.history, *steps_of(self.flow, position, name))
+        history = (*self.survey.info.history, *steps_of(self.flow, self.registry, self._files, position, name))
         output = attrs.evolve(
             output, info=attrs.evolve(output.info, history=history), options=self._side_options(), raw_sample_bytes=0
         )
@@ -247,7 +249,7 @@ class _Planner:
             info=attrs.evolve(
                 info,
                 processed=info.processed or changed,
-                history=(*info.history, *steps_of(flow)),
+                history=(*info.history, *steps_of(flow, self.registry, self._files)),
                 datum=self._datum,
             ),
             raw_header_bytes=self.survey.raw_header_bytes,

@@ -57,7 +57,8 @@ def _show(entry: Mapping[str, Any]) -> None:
         output.show(f"  with variables {', '.join(f'{name} = {_short(value)}' for name, value in variables.items())}")
     for stage in record["steps"]:
         for step in stage:
-            given = " ".join(f"{key}={_short(value)}" for key, value in step["parameters"].items())
+            files = {key: f"{table['file']}@{table['sha256'][:8]}" for key, table in step["tables"].items()}
+            given = " ".join(f"{key}={_short(files.get(key, value))}" for key, value in step["parameters"].items())
             backends = ", ".join(sorted(set(step["kernels"].values())))
             output.show(f"  {step['use']} {given}".rstrip() + (f"  [{backends}]" if backends else ""))
     for item in entry["inputs"]:

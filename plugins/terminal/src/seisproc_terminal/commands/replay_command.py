@@ -35,6 +35,8 @@ def command(
 ) -> None:
     """Make SURVEY again from its provenance: the same inputs, parameters, tables and backends; then compare.
 
+    Tables are taken from the record, whatever versions there are today; where these differ, that is said.
+
     With the same inputs, versions, backends and CPU features the bytes are equal. Whatever has changed is listed and
     stops the replay, unless --despite-differences is given; then results agree within a relative rms of 1e-5, where
     the inputs are the same. Exit code 1 where they do not.
@@ -50,8 +52,10 @@ def command(
 
     target = out or survey.with_name(f"{survey.stem}.replay{survey.suffix}")
     replay = prepare_replay(survey, target, registry(), sources)
-    facts = {"survey": str(survey), "differences": list(replay.differences)}
+    facts = {"survey": str(survey), "differences": list(replay.differences), "notes": list(replay.notes)}
     if not as_json:
+        for line in replay.notes:
+            output.remark(line)
         for line in replay.differences:
             output.remark(f"differs: {line}")
     if check:
