@@ -256,7 +256,10 @@ class _ToFolder:
         """Whether the output that is there is this job's."""
         done = is_done(self.target, plan, fingerprint, self.known)
         if not done and not self.replace:
-            raise UsageError(f"{self.target} is the result of another flow; use --replace to replace it")
+            raise UsageError(
+                f"{self.target} is the result of another flow, of other inputs or of other versions of the software; "
+                "use --replace to replace it"
+            )
         return done
 
     def _already_done(self, *, new: bool) -> Prepared:
