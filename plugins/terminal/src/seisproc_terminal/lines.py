@@ -131,9 +131,7 @@ def _checked(table: LineTable, how: How) -> Iterator[Checked]:
         done = False
         try:
             if how.resume and target.exists():
-                done = is_done(target, plan, fingerprint, known)
-                if not done and not how.replace:
-                    raise UsageError(f"{target} is the result of another flow; use --replace to replace it")
+                done = is_done(target, plan, fingerprint, known, replace=how.replace)
             for begun in [] if how.discard else WorkFolder.find(target):
                 if not is_committed(begun):
                     check_begun(begun, target, fingerprint)

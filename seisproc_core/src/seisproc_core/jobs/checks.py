@@ -54,12 +54,25 @@ def _check_side(path: Path, target: Path, plan: Plan, *, replace: bool) -> None:
         raise Incomplete(f"{path} is the unfinished output of another job; go on with: seisproc resume {path}")
 
 
-def is_done(target: Path, plan: Plan, fingerprint: str, known: Registry) -> bool:
-    """Whether the output that is there is that of a plan; a single file tells no more than its size."""
+def is_done(target: Path, plan: Plan, fingerprint: str, known: Registry, *, replace: bool) -> bool:
+    """Whether the output that is there is that of a plan; a single file tells no more than its size.
+
+    Raises
+    ------
+    UsageError
+        It is not, and is not to be replaced.
+    """
     size = file_bytes(plan, known)
     if size is None:
-        return sealed_fingerprint(target) == fingerprint
-    return target.is_file() and target.stat().st_size == size
+        done = sealed_fingerprint(target) == fingerprint
+    else:
+        done = target.is_file() and target.stat().st_size == size
+    if not done and not replace:
+        raise UsageError(
+            f"{target} is the result of another flow, of other inputs or of other versions of the software; "
+            "use --replace to replace it"
+        )
+    return done
 
 
 def check_begun(path: Path, target: Path, fingerprint: str) -> None:

@@ -209,7 +209,8 @@ class _ToFolder:
                     f"{work.path.name} was begun with other side outputs (save): "
                     f"seisproc resume {self.target} finishes it, --discard throws it away"
                 )
-            if may_be_done and work is None and self._is_done(plan, fingerprint):
+            there = may_be_done and work is None
+            if there and is_done(self.target, plan, fingerprint, self.known, replace=self.replace):
                 prepared = self._already_done(new=capacity is not None)
                 lock.release(remove=True)
                 return prepared
@@ -251,16 +252,6 @@ class _ToFolder:
                 check_begun(path, self.target, fingerprint)
                 same = WorkFolder(path)
         return same
-
-    def _is_done(self, plan: Plan, fingerprint: str) -> bool:
-        """Whether the output that is there is this job's."""
-        done = is_done(self.target, plan, fingerprint, self.known)
-        if not done and not self.replace:
-            raise UsageError(
-                f"{self.target} is the result of another flow, of other inputs or of other versions of the software; "
-                "use --replace to replace it"
-            )
-        return done
 
     def _already_done(self, *, new: bool) -> Prepared:
         """`resume` of a finished output: no byte changes."""
