@@ -40,6 +40,12 @@ def _array(values: np.ndarray) -> Any:
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 
+def _values(column: Any, dtype: np.dtype) -> np.ndarray:
+    """A column without nulls, without `to_numpy`, which does the same."""
+    chunks = [np.frombuffer(c.buffers()[1], dtype, len(c), c.offset * dtype.itemsize) for c in column.chunks if len(c)]
+    return np.concatenate(chunks) if chunks else np.empty(0, dtype)
+
+
 class HeaderReader:
     """Reads header columns of a whole survey. Safe to use from several threads."""
 
@@ -67,7 +73,7 @@ class HeaderReader:
                 if shard not in self._checked:
                     self._hold_to_plan(file, key, shard)
                     self._checked.add(shard)
-                values: np.ndarray = file.read(columns=[name], use_threads=False)[name].to_numpy()
+                values = _values(file.read(columns=[name], use_threads=False)[name], self.about.words[name])
         except (pa.ArrowException, OSError, KeyError) as error:
             raise self.folder.corrupt(key, f"cannot be read ({error})".replace("\n", " ")) from error
         if values.shape != (self.about.grid.rows_in(shard),):
@@ -86,7 +92,8 @@ class HeaderReader:
         if file.metadata.num_rows != count:
             raise self.folder.corrupt(key, f"has {file.metadata.num_rows} rows instead of {count}")
         schema = file.schema_arrow
-        if {field.name: field.type for field in schema} != self._types or len(schema) != len(self._types):
+        types = {field.name: field.type for field in schema if not field.nullable}
+        if types != self._types or len(schema) != len(self._types):
             raise self.folder.corrupt(key, "does not have the columns that the survey lists")
         if count > LZ4_RATIO * self.folder.open(key).size:
             raise self.folder.corrupt(key, f"is too small to hold {count} rows")
