@@ -2,10 +2,9 @@
 
 use crate::errors::Result;
 use crate::formats::{Endian, Format};
-use crate::kind::TRACE_SAMPLES;
 use crate::lengths::Walk;
 use crate::source::Source;
-use crate::words::TRACE_HEADER;
+use crate::words::{TRACE_HEADER, TRACE_SAMPLES};
 
 /// Longest trace tried: what a 16-bit count can say.
 const MOST_SAMPLES: u64 = u16::MAX as u64;
@@ -50,11 +49,15 @@ pub fn named_if_alike(source: &Source, endian: Endian, data_offset: u64) -> Resu
     Ok(if named.contains("alike") { named } else { String::new() })
 }
 
-/// Whether sample count and interval of the first headers at this stride are the same, as they are in nearly all files.
-pub fn recurs(walk: Walk<'_>, stride: u64, traces: u64) -> Result<bool> {
+/// Whether sample count and interval of the first headers at this stride are the same, as they are in nearly all files;
+/// `None` where they are 0, or there is one trace.
+pub fn recurs(walk: Walk<'_>, stride: u64, traces: u64) -> Result<Option<bool>> {
     let word = |trace: u64| walk.source.peek(walk.data_offset + trace * stride + TRACE_SAMPLES as u64, 4);
     let first = word(0)?;
-    Ok(first.iter().all(|byte| *byte == 0) || traces < 2 || word(1)? == first && (traces < 3 || word(2)? == first))
+    if traces < 2 || first.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    Ok(Some(word(1)? == first && (traces < 3 || word(2)? == first)))
 }
 
 fn format_of(sample_bytes: u64) -> u32 {

@@ -6,7 +6,7 @@ use crate::formats::{Endian, Format};
 use crate::refuse;
 use crate::source::Source;
 use crate::text;
-use crate::words::{ByteOrder, FILE_HEADER, TRACE_HEADER, Words, byte_order};
+use crate::words::{ByteOrder, FILE_HEADER, TRACE_HEADER, TRACE_INTERVAL, TRACE_SAMPLES, Words, byte_order};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -19,10 +19,6 @@ impl Kind {
         if self == Kind::Segy { "segy" } else { "su" }
     }
 }
-
-/// Byte position (0-based) of the sample count and interval words in a trace header.
-pub const TRACE_SAMPLES: usize = 114;
-pub const TRACE_INTERVAL: usize = 116;
 
 /// The sample count of an SU file read in this byte order, if its size and all trace headers looked at agree.
 pub fn su_samples(source: &Source, endian: Endian) -> Result<Option<u16>> {

@@ -45,6 +45,24 @@ impl Shape {
         self.header_bytes + self.samples * self.sample_bytes
     }
 
+    /// The shape with a length for each trace; `trailing` bytes follow the last of them, and belong there if it is `whole`.
+    pub fn with_lengths(self, lengths: Lengths, trailing: u64, whole: bool, findings: &mut Vec<String>) -> Shape {
+        let (traces, groups) = (lengths.samples.len() as u64, lengths.groups());
+        findings.push(format!("traces vary in length: {groups}; the shorter ones are padded with zeros"));
+        if !whole {
+            findings.push(format!("lenient: {traces} traces, {trailing} bytes left over"));
+        }
+        Shape {
+            samples: u64::from(lengths.longest()),
+            traces,
+            trailing,
+            said_by: "the longest trace header (byte 115)",
+            fits: whole,
+            lengths: Some(Arc::new(lengths)),
+            ..self
+        }
+    }
+
     /// Why the traces are believed to lie so.
     pub fn reason(&self) -> String {
         if self.lengths.is_some() {
@@ -75,8 +93,7 @@ impl Question<'_> {
     /// The shape the file's words describe and its size confirms, with remarks on every contradiction.
     pub fn answer(&self, findings: &mut Vec<String>) -> Result<Shape> {
         let shapes = self.candidates(findings)?;
-        let whole = shapes.iter().find(|shape| shape.fits && shape.traces > 0);
-        if let Some(shape) = whole.or(shapes.iter().find(|shape| shape.fits)) {
+        if let Some(shape) = self.best(&shapes)? {
             if let Some(varying) = self.check_lengths(shape, findings)? {
                 return Ok(varying);
             }
@@ -87,6 +104,27 @@ impl Question<'_> {
         self.settle(&shapes, findings)
     }
 
+    /// The likeliest of the shapes that fit: one in which trace headers recur, of several that with the shortest traces, for
+    /// headers recur at multiples of their distance too; where headers tell nothing the first that has traces. Another data
+    /// offset than the likeliest counts only where there is nothing at that: pages of blanks recur as well.
+    fn best<'s>(&self, shapes: &'s [Shape]) -> Result<Option<&'s Shape>> {
+        let whole: Vec<_> = shapes.iter().filter(|shape| shape.fits && shape.traces > 0).collect();
+        for group in whole.chunk_by(|one, next| one.data_offset == next.data_offset) {
+            let mut told = Vec::new();
+            for shape in group {
+                let walk = self.walk(shape.data_offset, shape.header_bytes);
+                told.push((*shape, fitting::recurs(walk, shape.stride(), shape.traces)?));
+            }
+            let recurring =
+                told.iter().filter(|(_, recurs)| *recurs == Some(true)).min_by_key(|(shape, _)| shape.stride());
+            let untold = told.iter().find(|(_, recurs)| recurs.is_none());
+            if let Some((shape, _)) = recurring.or(untold) {
+                return Ok(Some(shape));
+            }
+        }
+        Ok(whole.first().copied().or(shapes.iter().find(|shape| shape.fits)))
+    }
+
     /// Whether any reading agrees with the size: evidence for a byte order.
     pub fn has_answer(&self) -> Result<bool> {
         Ok(self.candidates(&mut Vec::new())?.iter().any(|shape| shape.fits && shape.traces > 0))
@@ -95,7 +133,7 @@ impl Question<'_> {
     fn candidates(&self, findings: &mut Vec<String>) -> Result<Vec<Shape>> {
         let mut shapes: Vec<Shape> = Vec::new();
         for (data_offset, extended_text) in self.offsets(findings)? {
-            for extensions in self.extensions(findings) {
+            for extensions in self.extensions() {
                 let header_bytes = TRACE_HEADER as u64 * (1 + extensions);
                 let trace = self.walk(data_offset, header_bytes).samples(data_offset)?;
                 for (samples, said_by) in self.sample_counts(trace) {
@@ -176,23 +214,23 @@ impl Question<'_> {
         Ok(0)
     }
 
-    /// Possible numbers of trace header extensions.
-    fn extensions(&self, findings: &mut Vec<String>) -> Vec<u64> {
+    /// Possible numbers of trace header extensions, likeliest first.
+    fn extensions(&self) -> Vec<u64> {
         let mut counts = Vec::new();
-        let words = [i32::from(self.words.header_extensions), self.words.header_extensions_wide];
-        for word in words {
+        for word in self.extension_words().into_iter().chain([0]) {
             match u64::try_from(word) {
-                Ok(count) if !counts.contains(&count) && count <= MOST_EXTENSIONS => counts.push(count),
-                Err(_) | Ok(MOST_EXTENSIONS..) if word == words[0] && word != 0 => {
-                    findings.push(format!("{word} trace header extensions at byte 3507: ignored"));
-                }
+                Ok(count) if count <= MOST_EXTENSIONS && !counts.contains(&count) => counts.push(count),
                 _ => {}
             }
         }
-        if self.words.header_extensions == 0 {
-            counts.sort_unstable_by(|a, b| b.cmp(a)); // 0 is the fallback of the four-byte reading
-        }
-        if counts.is_empty() { vec![0] } else { counts }
+        counts
+    }
+
+    /// The number of trace header extensions by the word of the file's revision, and by that of the other: 2.0 states it in
+    /// four bytes, 2.1 in two.
+    fn extension_words(&self) -> [i64; 2] {
+        let (narrow, wide) = (i64::from(self.words.header_extensions), i64::from(self.words.header_extensions_wide));
+        if self.words.revision == (2, 0) { [wide, narrow] } else { [narrow, wide] }
     }
 
     fn sample_counts(&self, trace: u32) -> Vec<(u64, &'static str)> {
@@ -249,6 +287,14 @@ impl Question<'_> {
                 ));
             }
         }
+        let extensions = shape.header_bytes / TRACE_HEADER as u64 - 1;
+        let (narrow, wide) = (self.words.header_extensions, self.words.header_extensions_wide);
+        if self.extension_words()[0] != extensions as i64 {
+            findings.push(format!(
+                "trace header extensions: bytes 3507-3508 say {narrow} (revision 2.1), bytes 3507-3510 {wide} (2.0): \
+                 {extensions} fit the file's size"
+            ));
+        }
         let stated = self.words.traces;
         if stated != 0 && stated != shape.traces {
             findings
@@ -275,7 +321,7 @@ impl Question<'_> {
         }
         if u64::from(first) != shape.samples {
             // The trace headers' counts mean something else, unless no header stands where the count taken puts it.
-            let here = fitting::recurs(walk, shape.stride(), shape.traces)?;
+            let here = fitting::recurs(walk, shape.stride(), shape.traces)? != Some(false);
             return if here { Ok(None) } else { self.varying(shape, findings) };
         }
         let step = (shape.traces / 16).max(1);
@@ -298,7 +344,7 @@ impl Question<'_> {
     /// A wrong sample count or format may fit by chance: then headers recur at another distance.
     fn check_headers(&self, shape: &Shape, all: &[Shape], findings: &mut Vec<String>) -> Result<()> {
         let walk = self.walk(shape.data_offset, shape.header_bytes);
-        if fitting::recurs(walk, shape.stride(), shape.traces)? {
+        if fitting::recurs(walk, shape.stride(), shape.traces)? != Some(false) {
             return Ok(());
         }
         let said: Vec<_> = all.iter().map(|shape| shape.samples).collect();
@@ -381,22 +427,6 @@ impl Question<'_> {
                 self.source.path.display()
             );
         }
-        findings.push(format!("traces vary in length: {groups}; the shorter ones are padded with zeros"));
-        if !whole {
-            findings.push(format!(
-                "lenient: {} traces, {} bytes left over",
-                lengths.samples.len(),
-                self.source.size - behind
-            ));
-        }
-        Ok(Some(Shape {
-            samples: u64::from(lengths.longest()),
-            traces: lengths.samples.len() as u64,
-            trailing: self.source.size - behind,
-            said_by: "the longest trace header (byte 115)",
-            fits: whole,
-            lengths: Some(Arc::new(lengths)),
-            ..shape.clone()
-        }))
+        Ok(Some(shape.clone().with_lengths(lengths, self.source.size - behind, whole, findings)))
     }
 }

@@ -5,9 +5,8 @@ use std::fmt::Write;
 
 use crate::errors::Result;
 use crate::formats::Endian;
-use crate::kind::{TRACE_INTERVAL, TRACE_SAMPLES};
 use crate::source::Source;
-use crate::words::TRACE_HEADER;
+use crate::words::{TRACE_HEADER, TRACE_INTERVAL, TRACE_SAMPLES};
 
 /// First trace header extension of revision 2: its name in its last eight bytes, the sample count at bytes 137-140.
 const EXTENSION_NAME: &[u8] = b"SEG00001";

@@ -18,6 +18,8 @@ mod map;
 pub mod open;
 mod picker;
 pub mod read;
+mod reader;
+mod segy;
 pub mod source;
 mod su;
 pub mod text;

@@ -1,19 +1,17 @@
 //! Opening an SU file: SEG-Y's trace headers and float32 samples with nothing before them.
 
-use std::sync::Arc;
-
 use crate::errors::{Error, Result};
 use crate::fitting;
 use crate::formats::{Endian, Format};
 use crate::interval;
-use crate::kind::{self, Kind, TRACE_INTERVAL, TRACE_SAMPLES};
+use crate::kind::{self, Kind};
 use crate::layout::Shape;
-use crate::lengths::{Lengths, Walk};
-use crate::open::{GIVEN, Options, Reader};
+use crate::lengths::Walk;
+use crate::reader::{GIVEN, Options, Reader};
 use crate::refuse;
 use crate::source::Source;
 use crate::text::Encoding;
-use crate::words::{FILE_HEADER, TRACE_HEADER, Words};
+use crate::words::{FILE_HEADER, TRACE_HEADER, TRACE_INTERVAL, TRACE_SAMPLES, Words};
 
 pub fn open_su(source: Source, options: &Options) -> Result<Reader> {
     let mut findings = Vec::new();
@@ -121,7 +119,7 @@ fn su_shape(source: &Source, endian: Endian, options: &Options, findings: &mut V
     if options.varying {
         let (lengths, behind) = su_walk(source, endian, sample_bytes).lengths(source.size, usize::MAX)?;
         if lengths.vary() && (behind == source.size || options.lenient) {
-            return Ok(varying_su(shape, lengths, source.size - behind, findings));
+            return Ok(shape.with_lengths(lengths, source.size - behind, behind == source.size, findings));
         }
     }
     if !(options.lenient && traces > 0) {
@@ -136,20 +134,4 @@ fn su_shape(source: &Source, endian: Endian, options: &Options, findings: &mut V
         findings.push(format!("lenient: {traces} traces of {samples} samples, {trailing} bytes left over"));
     }
     Ok(shape)
-}
-
-fn varying_su(shape: Shape, lengths: Lengths, trailing: u64, findings: &mut Vec<String>) -> Shape {
-    let groups = lengths.groups();
-    findings.push(format!("traces vary in length: {groups}; the shorter ones are padded with zeros"));
-    if trailing > 0 {
-        findings.push(format!("lenient: {} traces, {trailing} bytes left over", lengths.samples.len()));
-    }
-    Shape {
-        samples: u64::from(lengths.longest()),
-        traces: lengths.samples.len() as u64,
-        trailing,
-        fits: trailing == 0,
-        lengths: Some(Arc::new(lengths)),
-        ..shape
-    }
 }

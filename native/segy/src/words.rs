@@ -6,6 +6,9 @@ use crate::formats::Endian;
 pub const FILE_HEADER: u64 = 3600;
 /// Bytes of one trace header, and of each of its extensions.
 pub const TRACE_HEADER: usize = 240;
+/// Byte positions (0-based) of the sample count and interval words in a trace header.
+pub const TRACE_SAMPLES: usize = 114;
+pub const TRACE_INTERVAL: usize = 116;
 /// Byte-order constant of revision 2 (bytes 3297-3300).
 const ORDER: u32 = 0x0102_0304;
 
@@ -25,8 +28,9 @@ pub struct Words {
     /// The words below exist from revision 2 on and are zero before it.
     pub ext_samples: u32,
     pub ext_interval: f64,
+    /// Trace header extensions by bytes 3507-3508, as revision 2.1 has them, and by bytes 3507-3510, as revision 2.0 has;
+    /// writers of either use both.
     pub header_extensions: i16,
-    /// The same count read over four bytes (3507-3510), as some revision 2.0 writers do.
     pub header_extensions_wide: i32,
     pub traces: u64,
     pub first_trace: u64,
@@ -63,7 +67,7 @@ impl Words {
             ext_samples: u32(3269),
             ext_interval: f64::from_bits(u64(3273)),
             header_extensions: if two { i16(3507) } else { 0 },
-            header_extensions_wide: if revision == (2, 0) { u32(3507) as i32 } else { 0 },
+            header_extensions_wide: u32(3507) as i32,
             traces: u64(3513),
             first_trace: u64(3521),
             trailers: u32(3529) as i32,

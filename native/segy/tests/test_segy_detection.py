@@ -52,11 +52,34 @@ def test_unstated_number_of_trailer_records(build: Builder) -> None:
     assert (file.traces, file.trailing_bytes) == (4, 16_000)
 
 
-def test_four_byte_count_of_header_extensions(build: Builder) -> None:
-    """Revision 2.0 gave the count four bytes; big-endian, its low half lies where 2.1 has the survey type."""
-    words: dict[tuple[int, str], float] = {(3501, "B"): 2, (3507, "i"): 1}
-    assert SegyFile.open(build([bytes(40)] * 3, samples=10, words=words, extensions=1)).header_bytes == 480
-    assert SegyFile.open(build([bytes(40)] * 3, samples=10, words=words, name="b.sgy")).header_bytes == 240
+@pytest.mark.parametrize("endian", ["big", "little"])
+@pytest.mark.parametrize("minor", [0, 1])
+@pytest.mark.parametrize("width", ["h", "i"])
+@pytest.mark.parametrize("samples", [10, 60])  # 60 take as many bytes as an extension: the size decides nothing
+def test_counts_of_header_extensions(build: Builder, width: str, minor: int, endian: str, samples: int) -> None:
+    """Revision 2.0 gave the count four bytes; 2.1 gives it two, and the survey type the others. Writers mix them up."""
+    words: dict[tuple[int, str], float] = {(3501, "B"): 2, (3502, "B"): minor, (3507, width): 1}
+    raw = [bytes(4 * samples)] * 12
+    file = SegyFile.open(build(raw, samples=samples, words=words, endian=endian, extensions=1))
+    assert (file.header_bytes, file.traces) == (480, 12)
+    told = any("header extensions" in finding for finding in file.findings)
+    assert told == (endian == "big" and width != "ih"[minor]), file.findings
+    none = SegyFile.open(build(raw, samples=samples, words=words, endian=endian, name="none.sgy"))
+    assert (none.header_bytes, none.traces) == (240, 12)
+
+
+def test_the_survey_type_is_no_count_of_header_extensions(build: Builder) -> None:
+    words: dict[tuple[int, str], float] = {(3501, "B"): 2, (3502, "B"): 1, (3509, "h"): 1}
+    file = SegyFile.open(build([bytes(240)] * 12, samples=60, words=words))
+    assert (file.header_bytes, file.traces, file.findings) == (240, 12, [])
+
+
+def test_of_two_counts_that_fit_the_one_where_headers_recur_is_taken(build: Builder) -> None:
+    """180 samples said by the binary header give 4 traces, 60 by the trace headers 8: both fill the file."""
+    words: dict[tuple[int, str], float] = {(3221, "H"): 180}
+    file = SegyFile.open(build([bytes(240)] * 8, samples=60, words=words))
+    assert (file.samples, file.traces) == (60, 8)
+    assert any("60 fits" in finding for finding in file.findings)
 
 
 def test_extended_text_until_its_closing_stanza(build: Builder) -> None:

@@ -56,8 +56,7 @@ def refuses() -> Callable[[Any, str, dict[str, Any]], bool]:
     """Whether a reader may refuse a file of the corpus: only the fallback, and only what it says it cannot read."""
 
     def may(backend: Any, name: str, fact: dict[str, Any]) -> bool:
-        rare = fact["format"] == 7 or fact.get("max_trhdr_ext", 0) > 0
-        return backend.__name__ == BACKENDS["fallback"] and rare
+        return backend.__name__ == BACKENDS["fallback"] and fact["format"] == 7
 
     return may
 

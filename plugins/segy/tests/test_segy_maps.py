@@ -164,13 +164,12 @@ def test_layouts_of_the_corpus(shared: Path, storage: SegyStorage, backend: Any)
         with pytest.raises(DataError, match=message):
             storage.open([path], {"header_map": "layout"})
         assert any("it is not used" in note for note in storage.open([path], {}).notes)
-    if backend.__name__ == "seisproc_native_segy":  # trace header extensions
-        headers = storage.open([str(folder / "mapping-all-types.sgy")], {"header_map": "layout"}).headers()
-        assert len(list(headers)) == 4 + 9 + 19
-        assert {headers.dtype(n).str for n in ("int8", "uint8", "ieee32", "ibmfp")} == {"<i8", "<u8", "<f4", "<f8"}
-        extended = storage.open([str(folder / "trace-header-extension1.sgy")], {"header_map": "rev2"}).headers()
-        assert extended.column("source_x_ext").dtype == np.float64
-        assert extended.column("inline").tolist() == [1, 1, 2, 2, 3, 3]
+    headers = storage.open([str(folder / "mapping-all-types.sgy")], {"header_map": "layout"}).headers()
+    assert len(list(headers)) == 4 + 9 + 19
+    assert {headers.dtype(n).str for n in ("int8", "uint8", "ieee32", "ibmfp")} == {"<i8", "<u8", "<f4", "<f8"}
+    extended = storage.open([str(folder / "trace-header-extension1.sgy")], {"header_map": "rev2"}).headers()
+    assert extended.column("source_x_ext").dtype == np.float64
+    assert extended.column("inline").tolist() == [1, 1, 2, 2, 3, 3]
 
 
 @pytest.mark.parametrize(

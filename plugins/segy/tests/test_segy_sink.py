@@ -68,6 +68,24 @@ def test_untouched_synthetic_files(
     assert written(sink, lambda start, stop: survey.read(slice(start, stop)), count) == path.read_bytes()
 
 
+@pytest.mark.parametrize("endian", ["big", "little"])
+@pytest.mark.parametrize("stated", ["i2", "i4"])  # as revision 2.1 counts extensions, and 2.0
+def test_header_extensions_of_either_count(
+    storage: SegyStorage, tmp_path: Path, segy_file: Write, plan_of: Any, written: Any, stated: str, endian: str
+) -> None:
+    """60 samples take as many bytes as an extension, so that 18 traces without would fit as well as 12 with one."""
+    extension = np.random.default_rng(1).integers(-(2**30), 2**30, (12, 60))
+    path = segy_file(
+        tmp_path / "a.sgy", np.hstack((extension, ramp(12, 60))), format=2, endian=endian, revision=(2, 1),
+        words={(115, "u2"): 60}, binary={(3221, "u2"): 60, (3507, stated): 1},
+    )  # fmt: skip
+    survey = storage.open([str(path)], {})
+    gather = survey.read(slice(0, 12))
+    assert survey.raw_header_bytes == 480 and np.array_equal(gather.traces, ramp(12, 60))
+    sink = storage.sink(plan_of(survey))
+    assert written(sink, lambda start, stop: survey.read(slice(start, stop)), 12) == path.read_bytes()
+
+
 def test_only_changed_words_change(
     storage: SegyStorage, tmp_path: Path, segy_file: Write, plan_of: Any, written: Any
 ) -> None:

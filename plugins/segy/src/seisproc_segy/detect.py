@@ -61,6 +61,13 @@ def text_lines(record: bytes, encoding: str) -> list[str]:
     return [text[at : at + 80].rstrip() for at in range(0, len(text), 80)]
 
 
+def recurs(fd: int, data_offset: int, stride: int, size: int) -> bool:
+    """Whether sample count and interval of the first trace headers, this many bytes apart, are the same."""
+    starts = range(data_offset, min(data_offset + 3 * stride, size), stride)
+    words = [os.pread(fd, 4, start + 114) for start in starts]
+    return not words or not any(words[0]) or len(set(words)) == 1
+
+
 def su_samples(fd: int, size: int, endian: str) -> int | None:
     """Samples per trace if the file reads as SU in this byte order."""
     header = os.pread(fd, TRACE_HEADER, 0)

@@ -30,6 +30,7 @@ __all__ = [
 _READS = (1, 2, 3, 5, 6, 8, 9, 10, 11, 12, 16)
 _FLOATS = (5, 6)
 _BLOCK = 1 << 20
+_MOST_EXTENSIONS = 255
 _NEEDS_NATIVE = "install seisproc-native-segy to read it"
 
 
@@ -250,24 +251,26 @@ def _open_su(path: str, fd: int, size: int, endian: str | None) -> SegyFile:
     interval = detect.interval_us(0.0, 0, integer(header, 117, 2, endian), findings)
     return _layout(
         path=path, kind="su", size=size, endian=endian, format=5, revision=(0, 0), samples=samples, traces=traces,
-        interval_s=interval * 1e-6, data_offset=0, extended_text=0, text_encoding="blank", findings=findings,
+        interval_s=interval * 1e-6, data_offset=0, header_bytes=TRACE_HEADER, extended_text=0, text_encoding="blank",
+        findings=findings,
     )  # fmt: skip
 
 
 def _open_segy(path: str, fd: int, size: int, head: bytes, endian: str | None, text_encoding: str | None) -> SegyFile:
-    import segyio
-
     findings: list[str] = [f"override: {endian}-endian"] if endian else []
     endian = endian or detect.segy_endian(path, head)
     format_ = integer(head, 3225, 2, endian)
     if format_ not in _READS:
         raise SegyError(f"{path}: sample format {format_} ({NAMES.get(format_, 'unknown')}); {_NEEDS_NATIVE}")
     revision = detect.revision(head[3500], head[3501], endian, findings)
-    extended_interval = _refuse_extensions(path, head, endian) if revision[0] >= 2 else 0.0
-    _check_size(path, size, head, endian, SAMPLE_BYTES[format_])
-    with _refusing(path), segyio.open(path, strict=False, ignore_geometry=True, endian=endian) as file:
-        traces, samples, records = int(file.tracecount), len(file.samples), int(file.ext_headers)
-    data_offset = FILE_HEADER + records * TEXT
+    extended_interval = _refuse_rare(path, head, endian) if revision[0] >= 2 else 0.0
+    samples, records = integer(head, 3221, 2, endian), integer(head, 3505, 2, endian, signed=True)
+    data_offset, trace_bytes = FILE_HEADER + records * TEXT, samples * SAMPLE_BYTES[format_]
+    extensions = _extensions(fd, size, head, endian, data_offset, trace_bytes) if revision[0] >= 2 else 0
+    header_bytes = TRACE_HEADER * (1 + extensions)
+    traces = _count(path, size, data_offset, header_bytes, trace_bytes)
+    if not extensions:
+        _ask_segyio(path, endian, traces, samples)
     trace_header = os.pread(fd, TRACE_HEADER, data_offset)
     interval = detect.interval_us(
         extended_interval, integer(head, 3217, 2, endian), integer(trace_header, 117, 2, endian), findings
@@ -280,32 +283,58 @@ def _open_segy(path: str, fd: int, size: int, head: bytes, endian: str | None, t
         )
     return _layout(
         path=path, kind="segy", size=size, endian=endian, format=format_, revision=revision, samples=samples,
-        traces=traces, interval_s=interval * 1e-6, data_offset=data_offset, extended_text=records, findings=findings,
-        text_encoding=text_encoding or detect.guess_text(head[:TEXT])[0],
+        traces=traces, interval_s=interval * 1e-6, data_offset=data_offset, header_bytes=header_bytes,
+        extended_text=records, findings=findings, text_encoding=text_encoding or detect.guess_text(head[:TEXT])[0],
     )  # fmt: skip
 
 
-def _check_size(path: str, size: int, head: bytes, endian: str, sample_bytes: int) -> None:
-    """Refuse by arithmetic, before segyio believes the headers."""
-    samples, records = integer(head, 3221, 2, endian), integer(head, 3505, 2, endian, signed=True)
-    body = size - FILE_HEADER - records * TEXT
-    stride = TRACE_HEADER + samples * sample_bytes
-    if samples == 0 or records < 0 or body < stride or body % stride:
+def _count(path: str, size: int, data_offset: int, header_bytes: int, trace_bytes: int) -> int:
+    """Traces by arithmetic, before segyio believes the headers."""
+    body, stride = size - data_offset, header_bytes + trace_bytes
+    if trace_bytes == 0 or data_offset < FILE_HEADER or body < stride or body % stride:
         raise SegyError(
-            f"{path}: {samples} samples per trace (byte 3221) after {records} extended text records (byte 3505) do not "
-            f"fit its {size} bytes; {_NEEDS_NATIVE}"
+            f"{path}: traces of {trace_bytes} bytes behind {header_bytes} of headers (bytes 3221-3222) do not fill its "
+            f"{body} bytes from byte {data_offset + 1} on; {_NEEDS_NATIVE}"
+        )
+    return body // stride
+
+
+def _ask_segyio(path: str, endian: str, traces: int, samples: int) -> None:
+    """Refuse what segyio finds another structure in."""
+    import segyio
+
+    with _refusing(path), segyio.open(path, strict=False, ignore_geometry=True, endian=endian) as file:
+        found = int(file.tracecount), len(file.samples)
+    if found != (traces, samples):
+        raise SegyError(
+            f"{path}: its size gives {traces} traces of {samples} samples, segyio finds {found[0]} of {found[1]}; "
+            f"{_NEEDS_NATIVE}"
         )
 
 
-def _refuse_extensions(path: str, head: bytes, endian: str) -> float:
-    """The extended sample interval of revision 2 (0 where there is none); refuses its other extensions."""
-    for what, byte, width in (
-        ("an extended sample count", 3269, 4),
-        ("trace header extensions", 3507, 2),
-        ("an offset of the first trace", 3521, 8),
-        ("data trailers", 3529, 4),
+def _extensions(fd: int, size: int, head: bytes, endian: str, data_offset: int, body_bytes: int) -> int:
+    """Trace header extensions: of none and what two bytes and four bytes state, the count at which trace headers recur.
+
+    Revision 2.0 has the count at bytes 3507-3510, 2.1 at bytes 3507-3508; writers of either use both.
+    """
+    stated = {integer(head, 3507, width, endian, signed=True) for width in (2, 4)}
+    counts = sorted({0, *(count for count in stated if 0 <= count <= _MOST_EXTENSIONS)})
+    for count in counts:
+        stride = TRACE_HEADER * (1 + count) + body_bytes
+        if (size - data_offset) % stride == 0 and detect.recurs(fd, data_offset, stride, size):
+            return count
+    return counts[-1]
+
+
+def _refuse_rare(path: str, head: bytes, endian: str) -> float:
+    """The extended sample interval of revision 2 (0 where there is none); refuses its other rarities."""
+    records = integer(head, 3505, 2, endian, signed=True)
+    for what, byte, width, usual in (
+        ("an extended sample count", 3269, 4, integer(head, 3221, 2, endian)),
+        ("an offset of the first trace", 3521, 8, FILE_HEADER + records * TEXT),
+        ("data trailers", 3529, 4, 0),
     ):
-        if integer(head, byte, width, endian):
+        if integer(head, byte, width, endian) not in (0, usual):
             raise SegyError(f"{path}: SEG-Y revision 2 with {what} (byte {byte}); {_NEEDS_NATIVE}")
     value: float = struct.unpack(">d" if endian == "big" else "<d", head[3272:3280])[0]
     return value
@@ -326,10 +355,10 @@ def _refusing(path: str) -> Iterator[None]:
 def _layout(**known: Any) -> SegyFile:
     """The file with the lengths that follow from what is known, checked against its size."""
     sample_bytes = SAMPLE_BYTES[known["format"]]
-    stride = TRACE_HEADER + known["samples"] * sample_bytes
+    stride = known["header_bytes"] + known["samples"] * sample_bytes
     if known["samples"] < 1 or known["data_offset"] + known["traces"] * stride != known["size"]:
         raise SegyError(
             f"{known['path']}: {known['traces']} traces of {known['samples']} samples do not fill its "
             f"{known['size']} bytes; {_NEEDS_NATIVE}"
         )
-    return SegyFile(sample_bytes=sample_bytes, trace_stride=stride, header_bytes=TRACE_HEADER, **known)
+    return SegyFile(sample_bytes=sample_bytes, trace_stride=stride, **known)

@@ -184,7 +184,8 @@ class SegySink:
         if get(data, 3513, "Q", self.endian) and self._plan.n_traces != self._original["inputs"][0][1]:
             put(data, 3513, "Q", self._plan.n_traces, self.endian)
         if self._header_bytes != self._original["header_bytes"]:
-            put(data, 3507, "h", self._header_bytes // TRACE_HEADER - 1, self.endian)
+            wide = get(data, 3507, "i", self.endian) == self._original["header_bytes"] // TRACE_HEADER - 1
+            put(data, 3507, "i" if wide else "h", self._header_bytes // TRACE_HEADER - 1, self.endian)
 
     def _make_suffix(self) -> bytes:
         """Bytes behind the last trace: trailers the headers state always, others while the traces lie as they did."""
