@@ -20,6 +20,7 @@ TRIM = 1  # samples of trim statics: 4 ms
 WINDOW = 6  # samples of an energy ratio
 REPLACEMENT_M_PER_S, WEATHERING_M_PER_S = 2000.0, 800.0
 LAGS = 31
+ROBUST_ROUNDS = 5
 
 
 def _moved(traces: np.ndarray, seconds: np.ndarray) -> Any:
@@ -104,11 +105,23 @@ def _delayed(batch: Gather) -> Any:
 
 
 def _scaled(batch: Gather) -> Any:
-    """Logarithms of rms amplitudes by least squares: a term for every source and receiver."""
+    """Logarithms of rms amplitudes by least squares: sources, receivers, offsets, gathers; outliers weigh less."""
     level = np.log(np.sqrt(np.mean(batch.traces**2, axis=1)))
+    level -= level.mean()
+    classes = batch.headers["offset"] // 100, batch.headers["cdp"]
     incidence = _incidence(batch)
-    solved = linalg.lsqr(incidence, level - level.mean())[0]
-    return batch.traces * np.exp(-(incidence @ solved)).astype(np.float32)[:, None]
+    for values in classes:
+        index = np.unique(values, return_inverse=True)[1]
+        own = sparse.csr_matrix((np.ones(len(index)), (np.arange(len(index)), index)))
+        incidence = sparse.hstack([incidence, own], "csr")
+    weight = np.ones(len(level))
+    for _ in range(ROBUST_ROUNDS):
+        root = np.sqrt(weight)
+        solved = linalg.lsqr(sparse.diags(root) @ incidence, root * level, damp=0.05)[0]
+        error = np.abs(level - incidence @ solved)
+        weight = (1 - np.minimum(error / (4.685 * 1.4826 * np.median(error)), 1) ** 2) ** 2
+    surface = _incidence(batch)
+    return batch.traces * np.exp(-(surface @ solved[: surface.shape[1]])).astype(np.float32)[:, None]
 
 
 def _deconvolved(batch: Gather) -> Any:
@@ -156,7 +169,7 @@ CASES = (
         use="refraction_statics", peers={"SciPy lsqr; rfft, irfft": _delayed},
         parameters={"source": ["source_x"], "receiver": ["receiver_x"], "weathering_m_per_s": WEATHERING_M_PER_S},
     ),
-    Case(use="surface_consistent_amplitude", parameters=_STATIONS, peers={"NumPy rms, SciPy lsqr": _scaled}),
+    Case(use="surface_consistent_amplitude", parameters=_STATIONS, peers={"NumPy rms, SciPy lsqr, bisquare": _scaled}),
     Case(
         use="surface_consistent_decon", parameters={**_STATIONS, "operator_ms": 4.0 * (LAGS - 1)},
         peers={"SciPy, log spectra, cepstrum": _deconvolved}, transforms=3,

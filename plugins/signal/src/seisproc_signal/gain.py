@@ -12,11 +12,11 @@ from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims
-from seisproc_signal.windows import Curves, key_of, key_problem, source_times
+from seisproc_signal.windows import Curves, energy, key_of, key_problem, source_times
 
 KEYS = ("cdp", "field_record", "inline", "crossline")
 
-ROWS = 32  # traces balanced at a time: they stay in cache between measuring and scaling
+ROWS = 256  # traces balanced at a time: they stay in cache between measuring and scaling
 
 
 @processor("gain", scope="trace", claims=claims.GAIN)
@@ -108,27 +108,30 @@ class TraceBalance(Processor):
         for row in range(0, batch.n_traces, ROWS):
             context.check()
             rows = slice(row, row + ROWS)
+            if self.kind == "rms":  # measured without a copy
+                rms = np.sqrt(energy(batch.traces[rows], first[rows], end[rows]) / np.maximum(end - first, 1)[rows])
+                np.multiply(batch.traces[rows], self._factor(rms), out=out[rows])
+                continue
             np.copyto(out[rows], batch.traces[rows])
             self._balance(out[rows], first[rows], end[rows], context)
+        mute_outside(out, first, end)
         return batch.with_traces(out)
+
+    def _factor(self, measured: np.ndarray) -> np.ndarray:
+        factor = np.divide(self.level, measured, out=np.ones(len(measured)), where=measured > 0)
+        return factor.astype(np.float32)[:, None]
 
     def _balance(self, out: np.ndarray, first: np.ndarray, end: np.ndarray, context: Context) -> None:
         """Balance some traces in place."""
         mute_outside(out, first, end)
-        count = np.maximum(end - first, 1)
         if self.kind == "mean":
-            out -= (out.sum(axis=1, dtype=np.float64) / count).astype(np.float32)[:, None]
-            mute_outside(out, first, end)
+            out -= (out.sum(axis=1, dtype=np.float64) / np.maximum(end - first, 1)).astype(np.float32)[:, None]
             return
-        if self.kind == "rms":
-            exact = out.astype(np.float64)
-            measured = np.sqrt(np.einsum("ij,ij->i", exact, exact) / count)
-        elif self.kind == "max":
+        if self.kind == "max":
             measured = np.maximum(out.max(axis=1), -out.min(axis=1))
         else:
             measured = _quantile(out, first, end, self.quantile, context)
-        factor = np.divide(self.level, measured, out=np.ones(len(out)), where=measured > 0)
-        out *= factor.astype(np.float32)[:, None]
+        out *= self._factor(measured)
         if self.kind == "quantile":
             np.clip(out, -self.level, self.level, out=out, where=(measured > 0)[:, None])
 

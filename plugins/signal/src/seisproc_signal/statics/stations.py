@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy import sparse
 
 from seisproc_core.data.gather import Layout
 from seisproc_core.data.headers import Headers
@@ -74,7 +75,7 @@ def decompose(
     Parameters
     ----------
     values
-        One number per trace.
+        One number per trace, ``(n_traces,)``, or several that are split each by itself, ``(n_traces, n)``.
     weight
         How much each trace counts; boolean will do.
     indexes
@@ -85,7 +86,8 @@ def decompose(
     Returns
     -------
     list of numpy.ndarray
-        The value of every station for each term, float64; 0 where it has no trace that counts.
+        The value of every station for each term, float64 ``(stations,)`` or ``(stations, n)``; 0 where it has no trace
+        that counts.
 
     Notes
     -----
@@ -95,12 +97,10 @@ def decompose(
     weight = weight.astype(np.float64)
     system = Terms(indexes, weight)
     share = np.repeat(damping, [len(part) for part in system.split(system.count)])
-
-    def normal(x: np.ndarray) -> np.ndarray:
-        return np.asarray(system.collect(weight * system.spread(x)) + share * system.count * x)
-
-    right = system.collect(weight * np.where(weight > 0, values, 0.0))
-    return system.split(conjugate_gradients(normal, right, system.count))
+    normal = system.normal(weight) + sparse.diags_array(share * system.count)
+    counted = weight.reshape(-1, *[1] * (values.ndim - 1))
+    right = system.collect(counted * np.where(counted > 0, values, 0.0))
+    return system.split(conjugate_gradients(lambda x: np.asarray(normal @ x), right, system.count))
 
 
 def decompose_robustly(
@@ -141,21 +141,29 @@ class Terms:
     """
 
     def __init__(self, indexes: list[np.ndarray], weight: np.ndarray) -> None:
-        self.indexes = indexes
-        self._sizes = [int(index.max(initial=-1)) + 1 for index in indexes]
+        sizes = [int(index.max(initial=-1)) + 1 for index in indexes]
+        self._ends = np.cumsum(sizes)
+        shape = (len(weight), int(self._ends[-1]))
+        columns = np.stack([index + end - size for index, size, end in zip(indexes, sizes, self._ends, strict=True)], 1)
+        first = np.arange(len(weight) + 1) * len(indexes)
+        self._spread = sparse.csr_array((np.ones(columns.size), columns.reshape(-1), first), shape)
+        self._collect = self._spread.T.tocsr()
         self.count = self.collect(weight)
 
     def split(self, x: np.ndarray) -> list[np.ndarray]:
-        return np.split(x, np.cumsum(self._sizes)[:-1])
+        return np.split(x, self._ends[:-1])
 
     def spread(self, x: np.ndarray) -> np.ndarray:
         """From stations to traces."""
-        return np.asarray(sum(part[index] for part, index in zip(self.split(x), self.indexes, strict=True)))
+        return np.asarray(self._spread @ x)
 
     def collect(self, y: np.ndarray) -> np.ndarray:
         """From traces to stations: the adjoint of `spread`."""
-        pairs = zip(self.indexes, self._sizes, strict=True)
-        return np.concatenate([np.bincount(index, y, minlength=size) for index, size in pairs])
+        return np.asarray(self._collect @ y)
+
+    def normal(self, weight: np.ndarray) -> sparse.csr_array:
+        """From stations to traces, times their weights, and back: as large as the pairs of stations with a trace."""
+        return self._collect @ self._spread.multiply(weight[:, None]).tocsr()
 
 
 def conjugate_gradients(
@@ -163,22 +171,26 @@ def conjugate_gradients(
 ) -> np.ndarray:
     """Solve a symmetric positive semi-definite system, from zero: what it leaves open stays zero.
 
-    `diagonal` scales the unknowns; those where it is 0 stay zero. Source: Hestenes and Stiefel, Methods of conjugate
-    gradients for solving linear systems, J. Res. NBS 49 (1952), 409-436.
+    `right` may have several columns, which are solved each by itself, side by side. `diagonal` scales the unknowns;
+    those where it is 0 stay zero. Source: Hestenes and Stiefel, Methods of conjugate gradients for solving linear
+    systems, J. Res. NBS 49 (1952), 409-436.
     """
     scale = np.divide(1.0, diagonal, out=np.zeros(len(right)), where=diagonal > 0)
-    x, left = np.zeros(len(right)), right.copy()
+    scale = scale.reshape(-1, *[1] * (right.ndim - 1))
+    x, left = np.zeros(right.shape), right.copy()
     along = scaled = scale * left
-    now = first = float(left @ scaled)
+    now = first = (left * scaled).sum(axis=0)
     for _ in range(most):
-        if now <= 1e-14 * first:
+        open_ = now > 1e-14 * first
+        if not open_.any():
             break
         turned = normal(along)
-        step = now / float(along @ turned)
+        # A column that is done stays as it is while others go on.
+        step = np.divide(now, (along * turned).sum(axis=0), out=np.zeros_like(now), where=open_)
         x, left = x + step * along, left - step * turned
         scaled = scale * left
-        before, now = now, float(left @ scaled)
-        along = scaled + now / before * along
+        before, now = now, (left * scaled).sum(axis=0)
+        along = scaled + np.divide(now, before, out=np.zeros_like(now), where=open_) * along
     return x
 
 

@@ -14,6 +14,7 @@ from seisproc_core.processing.survey_scope import Tables
 from seisproc_signal import claims
 from seisproc_signal.statics.stations import decompose_robustly
 from seisproc_signal.statics.surface_terms import ALL, DAMPING, SurfaceConsistent
+from seisproc_signal.windows import energy
 
 
 @processor("surface_consistent_amplitude", scope="survey", claims=claims.SURFACE_CONSISTENT_AMPLITUDE)
@@ -64,9 +65,7 @@ class SurfaceConsistentAmplitude(SurfaceConsistent):
         for term in self.terms:
             records[term] = self.keys(batch.headers, term)
         first, end = self.design_window(batch)
-        sample = np.arange(batch.n_samples)
-        inside = (sample >= first[:, None]) & (sample < end[:, None])
-        power = np.square(np.where(inside, batch.traces, 0), dtype=np.float64).sum(axis=1) / np.maximum(end - first, 1)
+        power = energy(batch.traces, first, end) / np.maximum(end - first, 1)
         records["level_db"] = 10 * np.log10(power, out=np.full(len(power), -np.inf), where=power > 0)
         return records
 

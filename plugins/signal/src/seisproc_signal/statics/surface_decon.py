@@ -18,6 +18,7 @@ from seisproc_signal.statics.stations import decompose
 from seisproc_signal.statics.surface_terms import ALL, DAMPING, SurfaceConsistent
 from seisproc_signal.windows import whole_samples
 
+FREQUENCIES = 16  # solved for side by side: what fits into memory twice, of all traces
 
 @processor(
     "surface_consistent_decon",
@@ -100,11 +101,12 @@ class SurfaceConsistentDecon(SurfaceConsistent):
         mean = spectra[usable].mean(axis=0, dtype=np.float64) if usable.any() else np.zeros(spectra.shape[1])
         damping = tuple(DAMPING[term] for term in self.terms)
         found = {term: np.zeros((len(keys[term]), spectra.shape[1])) for term in self.terms}
-        for number, level in enumerate(mean):
+        for start in range(0, len(mean), FREQUENCIES):
             context.check()
-            split = decompose(spectra[:, number] - level, usable, list(indexes.values()), damping)
+            some = slice(start, start + FREQUENCIES)
+            split = decompose(spectra[:, some] - mean[some], usable, list(indexes.values()), damping)
             for term, values in zip(self.terms, split, strict=True):
-                found[term][:, number] = values
+                found[term][:, some] = values
         tables: dict[str, dict[str, np.ndarray]] = {term: {} for term in ALL}
         for term, spectrum in found.items():
             traces = np.bincount(indexes[term], usable, minlength=len(spectrum))
