@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from seisproc_core import Engine, Flow, MemorySurvey, Source
-from seisproc_core.errors import SeisprocError
+from seisproc_core.errors import Cancelled, SeisprocError
+from seisproc_core.specs import resolve
 from seisproc_core.testing import make_gather, run_processor
+from seisproc_denoise.multichannel.descriptions import KERNELS
+from seisproc_denoise.multichannel.srme_sum import Pairs, pairs
 from seisproc_denoise.multichannel.subtract import AdaptiveSubtract
 
 SHOTS, CHANNELS, SAMPLES, SPACING = 5, 40, 350, 12.5
@@ -98,3 +101,48 @@ def test_what_does_not_fit_is_refused() -> None:
         predicted(survey, max_hz=200.0)
     with pytest.raises(SeisprocError, match="spacing_m.*quarter of the largest offset"):
         predicted(survey, spacing_m=300.0)
+
+
+def test_pairs_meet_at_points_and_are_those_of_the_nearest_midpoints() -> None:
+    offset = np.repeat([0.0, 10.0, 30.0], [3, 2, 4])  # no trace of offset 20
+    midpoints = np.array([0.0, 5.0, 5.0, 5.0, 25.0, -10.0, 0.0, 15.0, 50.0])
+    first = np.array([0, 3, 5, 5, 9])
+    source, receiver = np.array([0.0, 40.0]), np.array([20.0, 20.0])
+    found = pairs(source, receiver, midpoints, first, 10.0, 1)
+    for row in range(2):
+        wanted = []
+        beyond = (receiver[row] - source[row]) / 2
+        for point in np.linspace(source[row] - beyond, receiver[row] + beyond, 5):
+            legs = []
+            for a, b in ((source[row], point), (point, receiver[row])):
+                near = np.flatnonzero(offset == abs(b - a))
+                legs += near[np.abs(midpoints[near] - (a + b) / 2).argsort(kind="stable")[:1]].tolist()
+            wanted += [tuple(legs)] * (len(legs) == 2)
+        made = slice(*found.starts[row : row + 2])
+        assert sorted(zip(found.left[made].tolist(), found.right[made].tolist(), strict=True)) == sorted(wanted)
+    assert not len(pairs(source, receiver, np.zeros(0), np.zeros(1, np.int64), 10.0, 1).left)
+
+
+def test_backends_add_the_same_products_and_stop_when_told(rng: np.random.Generator) -> None:
+    spectra = (rng.standard_normal((9, 33)) + 1j * rng.standard_normal((9, 33))).astype(np.complex64)
+    chosen = Pairs(rng.integers(0, 9, 20), rng.integers(0, 9, 20), rng.uniform(0, 1, 20), np.array([0, 0, 7, 20]))
+    sums = {}
+    for spec in KERNELS:
+        if spec.name != "sum_of_products":
+            continue
+        if spec.backend == "numba":
+            pytest.importorskip("numba")
+        out = np.full((3, 33), np.nan, np.complex64)
+        resolve(spec.impl)(spectra, chosen, out, np.zeros(1, np.uint8))
+        sums[spec.backend] = out
+        with pytest.raises(Cancelled):
+            resolve(spec.impl)(spectra, chosen, out, np.ones(1, np.uint8))
+    assert not sums["reference"][0].any() and np.abs(sums["reference"]).max() > 1
+    assert np.abs(sums["numba"] - sums["reference"]).max() < 1e-5 * np.abs(sums["reference"]).max()
+
+
+def test_a_survey_without_a_live_trace_gives_no_multiples() -> None:
+    survey, _, _ = line()
+    words = {name: survey.gather.headers.column(name) for name in survey.gather.headers if name != "trace_id"}
+    silent = MemorySurvey(make_gather(np.zeros_like(survey.gather.traces), interval_ms=4.0, **words))
+    assert not predicted(silent).read(slice(None)).traces.any()

@@ -24,4 +24,6 @@ KERNELS: list[KernelSpec] = [
     KernelSpec(name="fx_predict", backend="numba", impl=f"{_HERE}.fx_numba:fx_predict"),
     KernelSpec(name="slant_stack", backend="reference", impl=f"{_HERE}.slant:slant_stack"),
     KernelSpec(name="slant_stack", backend="numba", impl=f"{_HERE}.slant_numba:slant_stack"),
+    KernelSpec(name="sum_of_products", backend="reference", impl=f"{_HERE}.srme_sum:sum_of_products"),
+    KernelSpec(name="sum_of_products", backend="numba", impl=f"{_HERE}.srme_numba:sum_of_products"),
 ]

@@ -15,12 +15,19 @@ from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import processor
 from seisproc_core.processing.survey_scope import SurveyProcessor, Tables
+from seisproc_denoise.multichannel.srme_sum import pairs
 from seisproc_denoise.multichannel.windows import live_traces
 
+ROWS = 64  # traces predicted at a time
 ON_GRID = 0.01  # spacings: nearer to a point of the grid than that needs no moveout
 
 
-@processor("srme", scope="survey", claims=Claims(beyond_suite="it needs a whole survey to predict from"))
+@processor(
+    "srme",
+    scope="survey",
+    kernels=("sum_of_products",),
+    claims=Claims(beyond_suite="it needs a whole survey to predict from"),
+)
 class Srme(SurveyProcessor):
     """Predict all surface-related multiples: the output is the model that `adaptive_subtract` takes off.
 
@@ -81,13 +88,13 @@ class Srme(SurveyProcessor):
 
     def solve(self, records: np.ndarray, context: Context) -> Tables:
         """Spectra of all live traces at offsets on the grid, by class of offset, then midpoint."""
+        times = records["start_s"][:1] + records["interval_s"][:1] * np.arange(records["samples"].shape[1])
         records = records[np.asarray(records["samples"].any(axis=1))]
         line = _direction(records["place"])
         place = records["place"] @ line
         midpoint, offset = place.mean(axis=1), np.abs(place[:, 1] - place[:, 0])
         kind = np.rint(offset / self.spacing_m).astype(np.int64)
-        times = records["start_s"][:1] + records["interval_s"][:1] * np.arange(records["samples"].shape[1])
-        axis = Axis(times, self.max_hz) if len(records) else None
+        axis = Axis(times, self.max_hz)
         present = np.unique(kind)
         rows, kinds, spectra = [], [], []
         for number in range(int(kind.max(initial=-1)) + 1):
@@ -96,58 +103,51 @@ class Srme(SurveyProcessor):
             chosen = chosen[np.argsort(midpoint[chosen], kind="stable")]
             rows.append(chosen)
             kinds.append(np.full(len(chosen), number))
-            for row in chosen:
-                moved = self._moved(times, records["samples"][row], offset[row], number * self.spacing_m)
-                spectra.append(axis.spectrum(moved) if axis else None)
+            moved = self._moved(times, records["samples"][chosen], offset[chosen], number * self.spacing_m)
+            spectra.append(axis.spectra(moved))
         held = np.concatenate([np.zeros(0, np.int64), *rows])
         level = np.sqrt(np.mean(np.square(records["samples"], dtype=np.float64).sum(axis=1))) if len(records) else 1.0
         return {
             "traces": {
                 "midpoint_m": midpoint[held],
-                "spectrum": np.array(spectra, np.complex64).reshape(len(held), -1) / np.float32(np.sqrt(level)),
+                "spectrum": np.concatenate([np.zeros((0, axis.used), np.complex64), *spectra])
+                / np.float32(np.sqrt(level)),
             },
             "classes": {"first": np.searchsorted(np.concatenate([np.zeros(0), *kinds]), np.arange(len(kinds) + 1))},
             "line": {"direction": line},
         }
 
-    def _moved(self, times: np.ndarray, samples: np.ndarray, offset: float, wanted: float) -> np.ndarray:
-        """A trace as if it were of another offset: every sample at the time its reflection has there."""
-        if abs(offset - wanted) <= ON_GRID * self.spacing_m:
-            return samples
-        square = np.square(np.maximum(times, 0)) + (offset**2 - wanted**2) / self.velocity_m_per_s**2
-        at = np.sqrt(np.maximum(square, 0))
-        out = make_interp_spline(times, samples.astype(np.float64), k=3)(np.clip(at, times[0], times[-1]))
-        return np.where((square < 0) | (at > times[-1]), 0.0, out)
+    def _moved(self, times: np.ndarray, samples: np.ndarray, offset: np.ndarray, wanted: float) -> np.ndarray:
+        """Traces as if they were of another offset: every sample at the time its reflection has there."""
+        out, offset = samples.copy(), np.round(offset, 3)
+        for distance in np.unique(offset[np.abs(offset - wanted) > ON_GRID * self.spacing_m]):
+            rows = np.flatnonzero(offset == distance)  # to the millimetre
+            square = np.square(np.maximum(times, 0)) + (distance**2 - wanted**2) / self.velocity_m_per_s**2
+            at = np.sqrt(np.maximum(square, 0))
+            curves = make_interp_spline(times, samples[rows].T.astype(np.float64), k=3)
+            read = curves(np.clip(at, times[0], times[-1])).T
+            out[rows] = np.where((square < 0) | (at > times[-1]), 0.0, read)
+        return out
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         first, end = batch.live_window
         axis = Axis(batch.sampling.times(), self.max_hz)
-        place = _places(batch.headers) @ context.solution["line"]["direction"]
+        solution = context.solution
+        live = np.flatnonzero(end > first)
+        place = _places(batch.headers)[live] @ solution["line"]["direction"]
+        spectra, reach = solution["traces"]["spectrum"], int(np.floor(self.aperture_m / self.spacing_m))
+        midpoints, starts = solution["traces"]["midpoint_m"], solution["classes"]["first"]
         out = context.empty(batch.traces.shape)
         out[...] = 0
-        for row in np.flatnonzero(end > first):
+        for start in range(0, len(live), ROWS):
             context.check()
-            out[row] = axis.trace(self._multiples(float(place[row, 0]), float(place[row, 1]), context))
+            rows = slice(start, start + ROWS)
+            chosen = pairs(place[rows, 0], place[rows, 1], midpoints, starts, self.spacing_m, reach)
+            summed = np.empty((len(place[rows]), spectra.shape[1]), np.complex64)
+            context.kernel("sum_of_products")(spectra, chosen, summed, context.flag)
+            out[live[rows]] = axis.traces(-self.spacing_m * summed)
         mute_outside(out, first, end)
         return batch.with_traces(out)
-
-    def _multiples(self, source: float, receiver: float, context: Context) -> np.ndarray:
-        """Spectrum of the multiples from one place to another, but for what depends on frequency alone."""
-        midpoints, spectra = (context.solution["traces"][name] for name in ("midpoint_m", "spectrum"))
-        starts = context.solution["classes"]["first"]
-        sign = 1.0 if receiver >= source else -1.0
-        reach = int(np.floor(self.aperture_m / self.spacing_m))
-        count = round(abs(receiver - source) / self.spacing_m)
-        point = source + sign * self.spacing_m * np.arange(-reach, count + reach + 1)
-        weight = np.ones(len(point))
-        ramp = np.sin(np.pi / 2 * (np.arange(reach // 4) + 0.5) / max(reach // 4, 1)) ** 2
-        weight[: len(ramp)], weight[len(weight) - len(ramp) :] = ramp, ramp[::-1]
-        total = np.zeros(spectra.shape[1], np.complex128)
-        for at, share in zip(point, weight, strict=True):
-            legs = [_nearest(midpoints, starts, a, b, self.spacing_m) for a, b in ((source, at), (at, receiver))]
-            if min(legs) >= 0:
-                total += share * spectra[legs[0]] * spectra[legs[1]]
-        return -self.spacing_m * total
 
 
 class Axis:
@@ -162,25 +162,16 @@ class Axis:
         taper = np.clip((max_hz - hz[: self.used]) / (0.1 * max_hz), 0, 1)
         self.half_derivative = np.sqrt(2j * np.pi * hz[: self.used]) * np.sin(np.pi / 2 * taper) ** 2
 
-    def spectrum(self, samples: np.ndarray) -> np.ndarray:
-        return np.asarray(scipy.fft.rfft(samples, self.length, workers=1)[: self.used] * self.start)
+    def spectra(self, samples: np.ndarray) -> np.ndarray:
+        return np.asarray(
+            scipy.fft.rfft(samples, self.length, axis=1, workers=1)[:, : self.used] * self.start, np.complex64
+        )
 
-    def trace(self, product: np.ndarray) -> np.ndarray:
-        """Samples of the product of two spectra."""
-        whole = np.zeros(self.length // 2 + 1, np.complex128)
-        whole[: self.used] = product * self.half_derivative / self.start
-        return np.asarray(scipy.fft.irfft(whole, self.length, workers=1)[: self.count])
-
-
-def _nearest(midpoints: np.ndarray, starts: np.ndarray, a: float, b: float, spacing_m: float) -> int:
-    """Row of the trace whose offset is that between two places, and whose midpoint is nearest; -1 for none."""
-    kind = round(abs(b - a) / spacing_m)
-    if kind >= len(starts) - 1 or starts[kind] == starts[kind + 1]:
-        return -1
-    low, high = int(starts[kind]), int(starts[kind + 1])
-    after = low + int(np.searchsorted(midpoints[low:high], 0.5 * (a + b)))
-    before, after = max(after - 1, low), min(after, high - 1)
-    return before if abs(midpoints[before] - 0.5 * (a + b)) <= abs(midpoints[after] - 0.5 * (a + b)) else after
+    def traces(self, products: np.ndarray) -> np.ndarray:
+        """Samples of products of two spectra each."""
+        whole = np.zeros((len(products), self.length // 2 + 1), np.complex64)
+        whole[:, : self.used] = products * (self.half_derivative / self.start)
+        return np.asarray(scipy.fft.irfft(whole, self.length, axis=1, workers=1)[:, : self.count])
 
 
 def _places(headers: Headers) -> np.ndarray:

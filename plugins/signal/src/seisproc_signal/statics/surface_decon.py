@@ -20,6 +20,7 @@ from seisproc_signal.windows import whole_samples
 
 FREQUENCIES = 16  # solved for side by side: what fits into memory twice, of all traces
 
+
 @processor(
     "surface_consistent_decon",
     scope="survey",
