@@ -118,7 +118,7 @@ class TraceBalance(Processor):
         return batch.with_traces(out)
 
     def _factor(self, measured: np.ndarray) -> np.ndarray:
-        factor = np.divide(self.level, measured, out=np.ones(len(measured)), where=measured > 0)
+        factor: np.ndarray = np.divide(self.level, measured, out=np.ones(len(measured)), where=measured > 0)
         return factor.astype(np.float32)[:, None]
 
     def _balance(self, out: np.ndarray, first: np.ndarray, end: np.ndarray, context: Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from seisproc_core.data.gather import Layout
 from seisproc_core.data.headers import Headers
@@ -97,7 +97,7 @@ def decompose(
     weight = weight.astype(np.float64)
     system = Terms(indexes, weight)
     share = np.repeat(damping, [len(part) for part in system.split(system.count)])
-    normal = system.normal(weight) + sparse.diags_array(share * system.count)
+    normal = system.normal(weight) + scipy.sparse.diags_array(share * system.count)
     counted = weight.reshape(-1, *[1] * (values.ndim - 1))
     right = system.collect(counted * np.where(counted > 0, values, 0.0))
     return system.split(conjugate_gradients(lambda x: np.asarray(normal @ x), right, system.count))
@@ -146,7 +146,7 @@ class Terms:
         shape = (len(weight), int(self._ends[-1]))
         columns = np.stack([index + end - size for index, size, end in zip(indexes, sizes, self._ends, strict=True)], 1)
         first = np.arange(len(weight) + 1) * len(indexes)
-        self._spread = sparse.csr_array((np.ones(columns.size), columns.reshape(-1), first), shape)
+        self._spread = scipy.sparse.csr_array((np.ones(columns.size), columns.reshape(-1), first), shape)
         self._collect = self._spread.T.tocsr()
         self.count = self.collect(weight)
 
@@ -161,7 +161,7 @@ class Terms:
         """From traces to stations: the adjoint of `spread`."""
         return np.asarray(self._collect @ y)
 
-    def normal(self, weight: np.ndarray) -> sparse.csr_array:
+    def normal(self, weight: np.ndarray) -> scipy.sparse.csr_array:
         """From stations to traces, times their weights, and back: as large as the pairs of stations with a trace."""
         return self._collect @ self._spread.multiply(weight[:, None]).tocsr()
 
