@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.replay import prepare_replay
 from seisproc_core.plugins import registry
 from seisproc_core.testing import make_gather
+from seisproc_jobstore.store import SqliteStore
 
 SORT = {"use": "sort", "gather": ["cdp"], "sort": ["offset"]}
 SAVING: list[dict[str, Any]] = [
@@ -206,6 +208,45 @@ def test_nobody_else_writes_it_meanwhile(line: Path, tmp_path: Path) -> None:
         run(saving(line, tmp_path))
     lock.release(remove=True)
     assert names(tmp_path) == set()
+
+
+def test_a_job_that_waits_has_its_side_outputs_reserved(
+    line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def saves(output: str, side: str) -> Flow:
+        steps = [{"use": "agc", "window_ms": 120.0, "save": {"gain": side}}]
+        return Flow.parse(
+            {"source": {"survey": str(line)}, "step": steps, "sink": {"survey": output}}, base=tmp_path / "data"
+        )
+
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr("seisproc_core.jobs.detached.ensure_leader", lambda store: None)  # nobody runs what waits
+    with (
+        contextlib.closing(SqliteStore(tmp_path / "jobs.sqlite")) as store,
+        Engine(store=store, executor="in-process") as engine,
+    ):
+        planned = engine.submit(saves("one.seis", "gain.seis"), detach=True)
+        unplanned = engine.submit(saves("late.seis", "late_gain.seis"), detach=True, after=[planned])
+        for output, side, taken, owner in (
+            ("two.seis", "gain.seis", "gain.seis", planned),
+            ("gain.seis", "other.seis", "gain.seis", planned),
+            ("two.seis", "late_gain.seis", "late_gain.seis", unplanned),
+        ):
+            for how in ({}, {"detach": True}):
+                with pytest.raises(OutputBusy, match=rf"{taken} belongs to job {owner.id}"):
+                    engine.submit(saves(output, side), **how)
+        with pytest.raises(Incomplete, match=r"one\.seis is the unfinished output of another job"):
+            engine.submit(saves("two.seis", "one.seis"))
+        with pytest.raises(OutputBusy, match=r"late_gain\.seis belongs to job"):
+            engine.submit(saves("two.seis", "late_gain.seis"), detach=True, after=[planned])
+        with pytest.raises(OutputBusy, match=r"same\.seis would be written by two of these jobs"):
+            engine.submit_all([saves("x.seis", "same.seis"), saves("y.seis", "same.seis")], detach=True)
+        planned.cancel()
+        run(saves("two.seis", "gain.seis"))
+        run(saves("one.seis", "other.seis"), discard=True)
+        run(saves("three.seis", "late_gain.seis"))
+    whole = {"one.seis", "two.seis", "three.seis", "other.seis", "gain.seis", "late_gain.seis"}
+    assert names(tmp_path / "data") == whole
 
 
 def test_an_unfinished_output_goes_on_with_its_own_side_outputs_only(line: Path, tmp_path: Path) -> None:

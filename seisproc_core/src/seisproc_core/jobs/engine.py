@@ -28,6 +28,7 @@ from seisproc_core.jobs.prepare import Prepared, Request, default_executor, new_
 from seisproc_core.jobs.process import identity
 from seisproc_core.jobs.recovery import recover
 from seisproc_core.jobs.repair import prepare_repair
+from seisproc_core.jobs.reserving import reserved_sides
 from seisproc_core.jobs.resources import Resources, cpu_count, this_machine
 from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import JobStore, MemoryStore
@@ -382,7 +383,8 @@ class Engine:
     def _hold_unplanned(self, made: list[tuple[Flow, Job]]) -> list[JobHandle]:
         jobs = [job for _, job in made]
         since = self._supervisor.noticed
-        self.store.add(*jobs)
+        with reserved_sides(self.store, made):
+            self.store.add(*jobs)
         handles = [JobHandle(job.id, self, None, own=job.attached) for job in jobs]
         if all(job.attached for job in jobs):
             self._supervisor.flows |= {job.id: flow for flow, job in made}

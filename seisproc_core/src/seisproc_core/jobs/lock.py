@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seisproc_core.errors import OutputBusy, StorageError
@@ -32,6 +32,12 @@ class OutputLock:
     even_living
         Wait as long for a holder that lives, because it is about to let go.
 
+    Attributes
+    ----------
+    left_by
+        The job that the file beside the output named, left there when that job gave up the lock without being done:
+        one that is queued, or was interrupted. "" where there was none.
+
     Raises
     ------
     OutputBusy
@@ -47,18 +53,37 @@ class OutputLock:
             time.sleep(0.02)
         self.handle = handle
         self.held = True
+        self._left = self._note()
+        self.left_by = str(self._left.get("job", ""))
+        self._kept = False
         self._others: list[OutputLock] = []
         self._job = job
         note = {"host": socket.gethostname(), "pid": os.getpid(), "job": job, "since": time.strftime("%F %T")}
+        self._say(note)
+
+    def _say(self, note: dict[str, object]) -> None:
         with contextlib.suppress(OSError):  # a full disk: the lock itself needs no space, only the note does
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, json.dumps(note).encode(), 0)
+            os.ftruncate(self.handle, 0)
+            os.pwrite(self.handle, json.dumps(note).encode(), 0)
 
     def also(self, targets: Iterable[Path]) -> None:
         """Lock further outputs of the same job, for as long; on failure the caller gives up all."""
         for target in targets:
             if all(other.target != target for other in self._others):
                 self._others.append(OutputLock(target, self._job))
+
+    def leave_to_owner(self, target: Path) -> None:
+        """Put back the name that was found in the lock of one of the outputs; it stays there when this one is gone."""
+        for lock in (self, *self._others):
+            if lock.target == target:
+                lock._kept = True
+                lock._say(lock._left)
+
+    def owners(self) -> Iterator[tuple[Path, str]]:
+        """All outputs that are locked, with the jobs that left their locks there."""
+        yield self.target, self.left_by
+        for other in self._others:
+            yield other.target, other.left_by
 
     def _try(self) -> int | None:
         try:
@@ -101,13 +126,13 @@ class OutputLock:
         return ", ".join(f"{key} {note[key]}" for key in keys if key in note) or "another process"
 
     def release(self, *, remove: bool) -> None:
-        """Give it up; `remove` also unlinks the file (when no unfinished output is left beside it)."""
+        """Give it up; `remove` also unlinks the files: not where the job is still to be run, or to be resumed."""
         self.held = False
         for other in self._others:
-            other.release(remove=True)
+            other.release(remove=remove)
         self._others = []
         try:
-            if remove:
+            if remove and not self._kept:
                 with contextlib.suppress(OSError):  # a stale file blocks nobody: only the descriptor does
                     self.path.unlink(missing_ok=True)
         finally:

@@ -21,11 +21,11 @@ from seisproc_core.jobs import client
 from seisproc_core.jobs.checks import check_begun, checked_plan, file_bytes, is_done, open_source, versions_of
 from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.model import Job
-from seisproc_core.jobs.recovery import recover
+from seisproc_core.jobs.reserving import settle, settle_one, settle_owners
 from seisproc_core.jobs.resources import Resources
 from seisproc_core.jobs.runner import FolderRun, MemoryRun, NothingToRun, Run
 from seisproc_core.jobs.states import State
-from seisproc_core.jobs.store import JobStore, busy
+from seisproc_core.jobs.store import JobStore
 from seisproc_core.jobs.workfolder import (
     WorkFolder,
     is_committed,
@@ -202,7 +202,7 @@ class _ToFolder:
         fresh: WorkFolder | None = None
         with released_on_error(lock):
             lock.also(Path(side.path) for side in plan.sides)
-            settle(self.store, self.job)
+            settle(self.store, self.job, lock)
             work = self._unfinished(fingerprint, lock)
             if work is not None and tuple(work.sides) != plan.sides:
                 raise Incomplete(
@@ -312,8 +312,9 @@ def prepare_resume(
             lock.release(remove=True)
             return prepare_resume(target, request, store, known, capacity, trust=trust)
         lock.also(Path(side.path) for side in work.sides)
-        _check_unchanged(work, known)
         record = work.record
+        settle_owners(store, lock, str(record["job"]))
+        _check_unchanged(work, known)
         plan = Plan(stages=tuple(work.stages))
         job = Job(
             name=str(record["name"]),
@@ -356,7 +357,7 @@ def _found(target: Path, store: JobStore, lock: OutputLock) -> WorkFolder | None
     """The one unfinished output; None when all that was missing was to clean up after the commit."""
     holder = store.holder(str(target))
     if holder is not None:
-        _settle(store, holder)
+        settle_one(store, holder, target)
     sweep(target)
     for path in filter(is_committed, WorkFolder.find(target)):
         _remove(path, lock)
@@ -372,25 +373,6 @@ def _remove(path: Path, lock: OutputLock) -> None:
     with contextlib.suppress(SeisprocError):  # a damaged folder, or others write there by now
         lock.also(Path(side.path) for side in WorkFolder(path).sides)
     remove(path)
-
-
-def settle(store: JobStore, job: Job) -> None:
-    """With the output's lock in hand: end the job that the store has for it, if its process is gone.
-
-    Raises
-    ------
-    OutputBusy
-        It is still to be run.
-    """
-    holder = store.holder(job.output)
-    if holder is not None and holder.id != job.id:
-        _settle(store, holder)
-
-
-def _settle(store: JobStore, holder: Job) -> None:
-    now = recover(store, holder)
-    if not now.finished:
-        raise busy(holder.output, now)
 
 
 def _check_unchanged(work: WorkFolder, known: Registry) -> None:

@@ -26,7 +26,8 @@ from seisproc_core.jobs.checks import versions_of
 from seisproc_core.jobs.journal import Journal
 from seisproc_core.jobs.lock import OutputLock
 from seisproc_core.jobs.model import Job
-from seisproc_core.jobs.prepare import Prepared, Request, new_job, released_on_error, settle, sized
+from seisproc_core.jobs.prepare import Prepared, Request, new_job, released_on_error, sized
+from seisproc_core.jobs.reserving import settle
 from seisproc_core.jobs.resources import Resources
 from seisproc_core.jobs.runner import FolderRun, NothingToRun
 from seisproc_core.jobs.store import JobStore
@@ -108,7 +109,7 @@ def prepare_repair(
         flow, plan = _plan(target, record, known)
         job = attrs.evolve(new_job(flow, request, known, capacity), name=f"repair {target.name}", output=str(target))
         job = sized(job, plan, capacity)
-        settle(store, job)
+        settle(store, job, lock)
         work = _work_folder(target, damage, record, plan, job)
         notes = (_in_words(damage),)
         try:
