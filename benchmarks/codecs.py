@@ -14,10 +14,11 @@ import numpy as np
 
 from benchmarks.harness import Row, Work, interleave, number
 from benchmarks.workspace import Workspace
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.plugins import registry
 from seisproc_zarr.codecs import CODECS, Blosc
 from seisproc_zarr.codecs import decode as unpack
-from seisproc_zarr.layout import CRC_BYTES, ArrayLayout, Grid, crc32c
+from seisproc_zarr.layout import CRC_BYTES, ArrayLayout, Grid
 from seisproc_zarr.shards import encode_shard
 
 # Field records of different makes, beside the repository: marine, land, deep, near-surface, and two stacks.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.workspace import gain_and_filter
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.headers import Headers
 from seisproc_core.data.survey import Piece, Sink, Survey
@@ -97,7 +97,7 @@ def put_unsynced(root: Path, pieces: Iterable[Piece]) -> None:
         with temporary.open("wb") as file:
             file.write(data)
         os.replace(temporary, path)
-        zlib.crc32(data)
+        crc32c(data)
 
 
 def main(survey: str, folder: str, index: str, count: str) -> None:

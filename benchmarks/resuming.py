@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -15,6 +14,7 @@ from benchmarks.harness import Row, at_least, at_most, duration
 from benchmarks.job_system import LONG_S
 from benchmarks.one_trace import gone
 from benchmarks.workspace import FLOW_FILE, Workspace, gain_and_filter, program
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.jobs.control import Control
 from seisproc_core.jobs.engine import Engine
 from seisproc_core.jobs.journal import Journal
@@ -64,7 +64,7 @@ def resuming(space: Workspace) -> Iterator[Row]:
 def _shares(space: Workspace, survey: Path, out: Path) -> Iterator[Row]:
     """What journal and checksums take of the run time of one worker."""
     journal, append = [], Journal.append
-    sums, crc32 = [], zlib.crc32
+    sums = []
 
     def timed_append(self: Journal, *arguments: object) -> None:
         began = time.perf_counter()
@@ -78,7 +78,7 @@ def _shares(space: Workspace, survey: Path, out: Path) -> Iterator[Row]:
     for path in (path for path in out.rglob("*") if path.is_file()):
         data = path.read_bytes()
         began = time.perf_counter()
-        crc32(data)
+        crc32c(data)
         sums.append(time.perf_counter() - began)
     for what, seconds, limit in (("journal", journal, 1), ("checksums of what is written", sums, 3)):
         yield Row(
@@ -128,13 +128,13 @@ def _verified(out: Path, rounds: int) -> Iterator[Row]:
 def _bytes_of(out: Path) -> dict[str, object]:
     """What a survey's files hold, but for those that tell when it was made."""
     files = [path for path in out.rglob("*") if path.is_file() and path.name not in _TIMES]
-    return {path.relative_to(out).as_posix(): zlib.crc32(path.read_bytes()) for path in files}
+    return {path.relative_to(out).as_posix(): crc32c(path.read_bytes()) for path in files}
 
 
 def _stamps(out: Path) -> dict[str, object]:
     """When each file was last changed, and what it holds."""
     files = [path for path in out.rglob("*") if path.is_file()]
-    return {path.as_posix(): (path.stat().st_mtime_ns, zlib.crc32(path.read_bytes())) for path in files}
+    return {path.as_posix(): (path.stat().st_mtime_ns, crc32c(path.read_bytes())) for path in files}
 
 
 def _different(one: dict[str, object], other: dict[str, object]) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.data.survey import Piece
 from seisproc_core.errors import OutputBusy, OutputExists, StorageError, UsageError
 from seisproc_core.jobs import durable
@@ -20,7 +20,7 @@ from seisproc_core.jobs.workfolder import check_target
 
 def test_pieces_become_files_with_receipts(tmp_path: Path) -> None:
     receipts = durable.put_folder(tmp_path, [Piece("a/b/c", b"hello"), Piece("d", bytearray(b""))])
-    assert receipts == [("a/b/c", 0, 5, zlib.crc32(b"hello")), ("d", 0, 0, 0)]
+    assert receipts == [("a/b/c", 0, 5, crc32c(b"hello")), ("d", 0, 0, 0)]
     assert (tmp_path / "a/b/c").read_bytes() == b"hello"
     assert not [p for p in tmp_path.rglob("*") if durable.TEMPORARY in p.name]
 
@@ -28,9 +28,9 @@ def test_pieces_become_files_with_receipts(tmp_path: Path) -> None:
 def test_a_range_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(bytes(10))
-    assert durable.put_file(path, [Piece("", b"abc", 4)]) == [("", 4, 3, zlib.crc32(b"abc"))]
+    assert durable.put_file(path, [Piece("", b"abc", 4)]) == [("", 4, 3, crc32c(b"abc"))]
     assert path.read_bytes() == b"\0\0\0\0abc\0\0\0"
-    assert durable.checksum(path, 4, 3) == (3, zlib.crc32(b"abc"))
+    assert durable.checksum(path, 4, 3) == (3, crc32c(b"abc"))
 
 
 def test_a_failed_fsync_means_a_fresh_file(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import OutputPlan, Piece, SurveyInfo
 from seisproc_core.jobs import provenance
+from seisproc_core.jobs.workfolder import MANIFEST, MANIFEST_FORMAT
 from seisproc_core.testing import make_gather
 from seisproc_zarr.check import BESIDE
 from seisproc_zarr.storage import SurveyStorage
@@ -39,12 +40,13 @@ def _put(root: Path, pieces: list[Piece]) -> dict[str, list[int]]:
         path = root / piece.key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(piece.data)
-    return {piece.key: [len(piece.data), zlib.crc32(piece.data)] for piece in pieces}
+    return {piece.key: [len(piece.data), crc32c(piece.data)] for piece in pieces}
 
 
 def _seal(root: Path, listed: dict[str, list[int]]) -> None:
-    digest = hashlib.sha256(json.dumps({"pieces": listed}, sort_keys=True).encode()).hexdigest()
-    (root / "manifest.json").write_text(json.dumps({"pieces": listed, "root": digest}))
+    plain = {"format": MANIFEST_FORMAT, "pieces": listed}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    (root / MANIFEST).write_text(json.dumps({**plain, "root": digest}))
     (root / provenance.PROVENANCE).write_bytes(provenance.encode({"flow": {"name": "a test"}}))
 
 
@@ -53,7 +55,7 @@ def _reseal(root: Path) -> None:
     files = [path for path in root.rglob("*") if path.is_file() and path.name not in BESIDE]
     _seal(
         root,
-        {path.relative_to(root).as_posix(): [path.stat().st_size, zlib.crc32(path.read_bytes())] for path in files},
+        {path.relative_to(root).as_posix(): [path.stat().st_size, crc32c(path.read_bytes())] for path in files},
     )
 
 

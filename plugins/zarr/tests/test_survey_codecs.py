@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import OutputPlan
 from seisproc_core.errors import ChunkCorrupt, Damaged, ParameterError
 from seisproc_zarr import codecs, open_survey, verify
-from seisproc_zarr.layout import crc32c
 from seisproc_zarr.storage import SurveyStorage
 
 

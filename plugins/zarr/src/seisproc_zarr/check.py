@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.errors import Damaged, SeisprocError
 from seisproc_core.jobs import provenance
-from seisproc_zarr.folder import MANIFEST, Folder
+from seisproc_core.jobs.workfolder import MANIFEST
+from seisproc_zarr.folder import Folder
 from seisproc_zarr.survey import describe
 
 BLOCK = 4 << 20
@@ -71,7 +72,7 @@ def _compare(folder: Folder) -> Iterator[str]:
                 part = memoryview(buffer)[: min(BLOCK, length - at)]
                 if not file.read_into([part], at):
                     break
-                found = zlib.crc32(part, found)
+                found = crc32c(part, found)
         except OSError as error:
             yield f"{key}: cannot be read ({error.strerror})"
             continue

@@ -7,15 +7,15 @@ import json
 import os
 import stat
 import threading
-import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.errors import ChunkCorrupt, ChunkMissing, Damaged, Incomplete, StorageError, UsageError
+from seisproc_core.jobs.workfolder import MANIFEST, MANIFEST_FORMAT
 
-MANIFEST = "manifest.json"
 GROUP = "zarr.json"
 MAX_METADATA_BYTES = 16 << 20
 MAX_MANIFEST_BYTES = 256 << 20
@@ -75,7 +75,7 @@ class Folder:
     Attributes
     ----------
     pieces
-        Length and CRC-32 of every file, by key; None without a manifest.
+        Length and CRC-32C of every file, by key; None without a manifest.
     seal
         The manifest's root hash; None without a manifest.
 
@@ -108,6 +108,11 @@ class Folder:
 
     def _read_manifest(self) -> tuple[dict[str, tuple[int, int]], str]:
         plain = self.json(MANIFEST, MAX_MANIFEST_BYTES)
+        if plain.get("format") != MANIFEST_FORMAT:
+            raise Damaged(
+                f"{self.path}: {MANIFEST} is of another version of seisproc (format {plain.get('format')!r}); read it "
+                "with that version, or make the survey again"
+            )
         try:
             pieces = {key: (length, crc) for key, (length, crc, *_) in plain["pieces"].items()}
             seal = plain["root"]
@@ -169,7 +174,7 @@ class Folder:
         if self.pieces is not None:
             if key not in self.pieces:
                 raise self.corrupt(key, "is not in the manifest")
-            if self.pieces[key] != (len(data), zlib.crc32(data)):
+            if self.pieces[key] != (len(data), crc32c(data)):
                 raise self.corrupt(key, "does not match its checksum")
         return bytes(data)
 

@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 import attrs
-import google_crc32c
 import numpy as np
 
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.survey import OutputPlan, SurveyInfo
 from seisproc_core.data.words import canonical
@@ -146,11 +146,6 @@ class ArrayLayout:
             dimensions=self.dimensions,
             attributes=attributes,
         )
-
-
-def crc32c(data: Any) -> int:
-    """CRC-32C (Castagnoli, RFC 3720) of bytes or of a contiguous array."""
-    return int(google_crc32c.value(data))
 
 
 def array_metadata(

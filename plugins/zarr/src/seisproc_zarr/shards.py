@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import attrs
 import numpy as np
 
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.errors import Cancelled, StorageError
 from seisproc_core.processing.context import BufferPool
 from seisproc_zarr import codecs
 from seisproc_zarr.folder import Folder, OpenFile
-from seisproc_zarr.layout import CRC_BYTES, MISSING, ArrayLayout, crc32c
+from seisproc_zarr.layout import CRC_BYTES, MISSING, ArrayLayout
 
 SPARSE = 8  # a chunk is read whole unless this many times the pieces wanted of it are fewer than its rows
 TOGETHER_BYTES, TOGETHER = 2 << 20, 256  # most of neighbouring whole chunks read at once: bytes, and chunks

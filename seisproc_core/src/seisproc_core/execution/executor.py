@@ -24,7 +24,7 @@ class Receipt:
     segment
         Its number.
     pieces
-        ``(key, offset, length, crc32)`` of everything written for it.
+        ``(key, offset, length, CRC-32C)`` of everything written for it.
     traces_in, traces_out
         Input traces read and output traces written.
     """

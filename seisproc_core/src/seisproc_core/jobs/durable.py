@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.data.survey import Piece
 from seisproc_core.errors import OutputExists, StorageError
 from seisproc_core.jobs import faults
@@ -75,13 +75,13 @@ def put_folder(root: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int,
 
     Returns
     -------
-    list of (key, offset, length, crc32)
+    list of (key, offset, length, CRC-32C)
     """
     files = [(piece.key, root / piece.key, memoryview(piece.data).cast("B")) for piece in pieces]
     folders = {parent for _, path, _ in files for parent in path.parents if parent == root or root in parent.parents}
     with ThreadPoolExecutor(SYNCED_TOGETHER) as pool:
         written = pool.map(lambda file: _put(*file), files)
-        receipts = [(key, 0, len(data), zlib.crc32(data)) for key, _, data in files]
+        receipts = [(key, 0, len(data), crc32c(data)) for key, _, data in files]
         list(written)
         try:
             list(pool.map(sync_folder, folders))
@@ -113,7 +113,7 @@ def put_file(path: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int, i
                     written += os.pwrite(handle, data[written:], offset + written)
             with ThreadPoolExecutor(1) as pool:
                 flushed = pool.submit(os.fsync, handle)
-                receipts = [("", offset, len(data), zlib.crc32(data)) for offset, data in parts]
+                receipts = [("", offset, len(data), crc32c(data)) for offset, data in parts]
                 flushed.result()
         finally:
             os.close(handle)
@@ -123,7 +123,7 @@ def put_file(path: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int, i
 
 
 def checksum(path: Path, offset: int = 0, length: int | None = None) -> tuple[int, int]:
-    """Length and crc32 of a file or a range of it, read in blocks."""
+    """Length and CRC-32C of a file or a range of it, read in blocks."""
     crc, done = 0, 0
     buffer = memoryview(bytearray(_BLOCK))  # one for all blocks: fresh memory costs more than the sum
     with path.open("rb", buffering=0) as file:
@@ -132,7 +132,7 @@ def checksum(path: Path, offset: int = 0, length: int | None = None) -> tuple[in
             count = file.readinto(buffer if length is None else buffer[: length - done])
             if not count:
                 break
-            crc = zlib.crc32(buffer[:count], crc)
+            crc = crc32c(buffer[:count], crc)
             done += count
     return done, crc
 

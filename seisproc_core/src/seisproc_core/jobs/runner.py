@@ -258,7 +258,7 @@ class FolderRun:
         }
 
     def _solutions(self) -> list[dict[str, Any]]:
-        """What survey-scope steps solved: crc32 of every column of every table, in rounds."""
+        """What survey-scope steps solved: CRC-32C of every column of every table, in rounds."""
         solved = [(k, stage) for k, stage in enumerate(self.work.stages) if stage.kind == "solve"]
         return [
             {"step": stage.steps[0].use, "columns": {key: crc for key, _, _, crc in self._journal.done[k][0].pieces}}

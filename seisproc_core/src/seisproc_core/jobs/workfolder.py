@@ -36,13 +36,13 @@ from seisproc_core.jobs import durable, faults, provenance
 from seisproc_core.jobs.journal import Journal
 from seisproc_core.processing.plan import SidePlan, StagePlan, stage_from_json, stage_to_json
 
-JOB_FORMAT, MANIFEST_FORMAT = 2, 1
+JOB_FORMAT, MANIFEST_FORMAT = 3, 2
 MANIFEST = "manifest.json"
 _REPLACED = "replaced"  # in the working folder: the old version, for the moment between two renames
 _MAX_JSON = 256 << 20
 _OF_SIDE = re.compile(r"@(\d+)/(.*)", re.DOTALL)  # key, in the journal, of a file of a side output
 
-Written = tuple[str, int, int, int]  # key, offset, length and crc32 of what was written
+Written = tuple[str, int, int, int]  # key, offset, length and CRC-32C of what was written
 
 
 class WorkFolder:
@@ -313,7 +313,7 @@ def sweep(target: Path) -> None:
 
 
 def sealed_checksums(target: Path) -> dict[str, tuple[int, int]] | None:
-    """Length and crc32 of every file of a sealed folder output but its provenance, or None."""
+    """Length and CRC-32C of every file of a sealed folder output but its provenance, or None."""
     try:
         return {key: (entry[0], entry[1]) for key, entry in _read_json(target / MANIFEST)["pieces"].items()}
     except (OSError, KeyError, Damaged):
@@ -376,7 +376,7 @@ def _matches(path: Path, offset: int, length: int, crc: int) -> bool:
 
 
 def _save(path: Path, array: np.ndarray) -> tuple[int, int]:
-    """Write an array durably; returns length and crc32 of the file."""
+    """Write an array durably; returns length and CRC-32C of the file."""
     with path.open("wb") as file:
         np.save(file, array, allow_pickle=False)
         file.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import zlib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ import attrs
 import numpy as np
 import pytest
 
+from seisproc_core.data.checksums import crc32c
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import OutputPlan, Piece, Sink, Storage, Survey, SurveyInfo
 from seisproc_core.errors import ParameterError, SeisprocError, UsageError
@@ -171,4 +171,4 @@ def _length(piece: Piece) -> int:
 
 
 def _sum(piece: Piece) -> tuple[str, int, int, int]:
-    return piece.key, piece.offset, _length(piece), zlib.crc32(piece.data)
+    return piece.key, piece.offset, _length(piece), crc32c(piece.data)
