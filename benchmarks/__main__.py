@@ -145,9 +145,10 @@ def _heading(quick: bool, rounds: int, folder: str | None) -> str:
     names = ("seisproc", "numpy", "scipy", "numba", "segyio")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     sizes = "a tenth of the traces (goals are for full sizes)" if quick else "full sizes"
+    release = ".".join(platform.release().split(".")[:2])
     return (
         f"# Benchmarks, {datetime.date.today()}\n\n"
-        f"{_processor()}, {os.cpu_count()} CPUs, {platform.platform()}, "
+        f"{_processor()}, {os.cpu_count()} CPUs, {platform.system()} {release}, "
         f"Python {platform.python_version()}, {versions}. "
         f"Files in {folder or tempfile.gettempdir()}; load at the start {os.getloadavg()[0]:.1f}. "
         f"{sizes.capitalize()}, "
