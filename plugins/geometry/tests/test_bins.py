@@ -99,6 +99,22 @@ def test_a_straight_line_is_a_straight_line() -> None:
         assert np.array_equal(number, along / 10 + 1)
 
 
+def test_traces_without_geometry_lie_in_no_bin_and_bend_no_line() -> None:
+    """Traces that `geometry` left alone have shot 0 and whatever midpoint their headers had, mostly 0, 0."""
+    along = np.append(np.arange(0, 2000.0, 10), 0.0)
+    x, y = 500000 + along, 100 + 0 * along
+    x[-1] = y[-1] = 0
+    shot = np.append(np.ones(len(along) - 1, np.int32), 0)
+    gather = spread(x, y, field_record=np.arange(len(x)), shot=shot)
+    for how in ({"fit": "straight"}, {"fit": "smooth", "smooth_m": 200}):
+        out = run_processor(BinLine, gather, {"bin_m": 10} | how).headers
+        assert np.array_equal(out.column("cdp"), np.append(np.arange(1, len(along)), 0))
+        assert out.column("line_distance")[-1] == 0
+    grid = {"origin_x_m": 500000, "origin_y_m": 100, "azimuth_deg": 90, "inline_step_m": 10, "crossline_step_m": 10}
+    out = run_processor(BinGrid, gather, grid).headers
+    assert np.array_equal(out.column("crossline"), np.append(np.arange(1, len(along)), 0))
+
+
 def test_a_crooked_line_follows_its_midpoints() -> None:
     """Midpoints on a circle: the line lies on it, distances are what was added across."""
     angle = np.repeat(np.linspace(0, np.pi, 400), 5)

@@ -226,8 +226,15 @@ def test_what_is_kept_and_what_is_missing() -> None:
     assert any("2 of 4 traces have a record that no relation names: field_record 3 channel 1" in n for n in notes)
 
 
-def test_points_given_twice_are_refused() -> None:
+def test_points_given_twice_are_refused_unless_all_is_the_same() -> None:
     twice = {name: [*values, values[0]] for name, values in STATIONS.items()}
+    parameters = fixed(record=[1], source=[1])
+    instance = build(Geometry, "geometry", parameters | {"stations": twice}).resolve(line([1], 2).layout)
+    assert any("receivers repeat another" in note for note in instance.notes(line([1], 2).layout))
+    again = instance.apply(line([1], 2), None).headers
+    once = build(Geometry, "geometry", parameters).resolve(line([1], 2).layout).apply(line([1], 2), None).headers
+    assert all(np.array_equal(again.column(word), once.column(word)) for word in ("source", "receiver", "offset"))
+    twice["x"] = [*twice["x"][:-1], 9999]
     with pytest.raises(SeisprocError, match="given twice: line 0 point 1 index 1"):
         step(line([1], 2), Path(), **(fixed(record=[1], source=[1]) | {"stations": twice}))
 

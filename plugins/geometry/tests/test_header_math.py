@@ -15,6 +15,7 @@ from seisproc_core.errors import SeisprocError
 from seisproc_core.testing import make_gather, run_processor
 from seisproc_geometry.header_math import HeaderMath
 from seisproc_geometry.join import Join
+from seisproc_geometry.textfiles import read_text_table
 
 
 def gather(**words: Any) -> Gather:
@@ -141,8 +142,29 @@ def test_rows_with_the_same_key_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        b"ffid,x\n7,12.5\n8,-3\n",
+        b"ffid;x\r\n7;12,5\r\n8;-3\r\n",
+        "# Größen in m\nffid\tx\n7\t12.5\n8\t-3\n".encode("latin-1"),
+        b"  ffid      x\n     7   12.5\n     8     -3\n\x1a",
+        b"ffid,x,,\n7,12.5,,\n,,,\n8,-3,,\n,,,\n",
+        "ffid,x\n7,12.5\n8,-3\n".encode("utf-16"),
+        '\ufeff"ffid","x"\n7,"12.5"\n8,-3\n'.encode(),
+    ],
+)
+def test_dialects_of_tables(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(data)
+    table = read_text_table(tmp_path / "t.csv")
+    assert list(table.columns) == ["ffid", "x"]
+    assert table.number("ffid").tolist() == [7, 8] and table.number("x").tolist() == [12.5, -3]
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("ffid;x\n7;1.234,5\n", "line 2: x '1.234,5' is not a number"),
+        ("ffid,x,\n7,1,2\n", "every column needs a name"),
         ("ffid,x\n7,abc\n", "line 2: x 'abc' is not a number"),
         ("ffid,x\n7,\n", "line 2: x '' is not a number"),
         ("ffid,x\n7,nan\n", "line 2: x 'nan' is not a number"),

@@ -26,6 +26,14 @@ def midpoints(headers: Headers) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
+def placed(headers: Headers) -> np.ndarray:
+    """Traces that have a midpoint, bool: all but those that the step `geometry` left without (``shot`` 0)."""
+    if "shot" not in headers or not (shot := headers.column("shot")).any():
+        return np.ones(len(headers), bool)
+    found: np.ndarray = shot != 0
+    return found
+
+
 class _Bins(Processor):
     """What both steps share: traces without a bin, and the position of bins."""
 
@@ -51,6 +59,7 @@ class _Bins(Processor):
 
     def _with(self, headers: Headers, inside: np.ndarray, words: dict[str, np.ndarray]) -> Headers:
         """Numbers as they are, positions to the resolution of the coordinate scalar; 0 outside all bins."""
+        inside = inside & placed(headers)
         try:
             for name, values in words.items():
                 chosen = np.where(inside, values, 0)
@@ -97,12 +106,13 @@ class BinLine(_Bins):
         if self.x_m is not None:
             return self.replaced(y_m=self.y_m or (0.0,) * len(self.x_m))
         super().check(layout)
-        x, y = midpoints(layout.headers)
+        rows = placed(layout.headers)
+        x, y = (values[rows] for values in midpoints(layout.headers))
         try:
             if self.fit == "straight":
                 line = straight(x, y)
             else:
-                line = smooth(x, y, layout.headers.column(self.order), self.smooth_m or 20 * self.bin_m)
+                line = smooth(x, y, layout.headers.column(self.order)[rows], self.smooth_m or 20 * self.bin_m)
         except ValueError as error:
             raise self.bad("fit", f"is not possible: {error}") from None
         along, _ = line.project(x, y)
@@ -115,7 +125,7 @@ class BinLine(_Bins):
             raise self.bad("x_m", f"and y_m need the same number of knots, 2 to {MOST_KNOTS}")
         if (np.diff(self._line.at) <= 0).any():
             raise self.bad("x_m", "and y_m name the same knot twice in a row")
-        number = self._numbers(layout.headers)[0]
+        number = self._numbers(layout.headers)[0][placed(layout.headers)]
         if number.min() < 1:
             raise self.bad(
                 "first_cdp", f"is too small: bins before the first knot would be numbered from {number.min()}"
@@ -140,7 +150,7 @@ class BinLine(_Bins):
         inside = np.ones(len(headers), bool) if self.width_m is None else np.abs(distance) <= self.width_m / 2
         x, y = self._line.position(self.start_m + (number - self.first_cdp) * self.bin_m)
         headers = self._with(headers, inside, {"cdp": number, "cdp_x": x, "cdp_y": y})
-        return headers.assign("line_distance", distance)
+        return headers.assign("line_distance", np.where(placed(headers), distance, 0.0))
 
 
 @processor("bin_grid", scope="trace", headers_only=True)
@@ -181,7 +191,8 @@ class BinGrid(_Bins):
         if self.inlines is not None and self.crosslines is not None:
             return self
         super().check(layout)
-        number = self._grid.numbers(*midpoints(layout.headers))
+        rows = placed(layout.headers)
+        number = [values[rows] for values in self._grid.numbers(*midpoints(layout.headers))]
         for count, found in zip((self.inlines, self.crosslines), number, strict=True):
             if count is None and found.min() < 0:
                 raise self.bad(

@@ -45,10 +45,11 @@ def link(files: SurveyFiles) -> Linked:
     UsageError
         Points given twice, relations to sources that are not there, channels that heard two receivers.
     """
-    _refuse_twice(files.sources, files.names)
-    _refuse_twice(files.receivers, files.names)
+    (all_sources, source_notes), (all_receivers, receiver_notes) = _once(files.sources), _once(files.receivers)
+    _refuse_twice(all_sources, files.names)
+    _refuse_twice(all_receivers, files.names)
     relations = files.relations.columns
-    source = Keys(files.sources.keys).find([relations[f"source_{name}"] for name in POSITION])
+    source = Keys(all_sources.keys).find([relations[f"source_{name}"] for name in POSITION])
     lost = np.flatnonzero(source == NONE)
     if lost.size:
         keys = [relations[f"source_{name}"] for name in POSITION]
@@ -67,15 +68,29 @@ def link(files: SurveyFiles) -> Linked:
     order = np.lexsort((spreads["channel_first"], spreads["shot"]))
     spreads = {name: values[order] for name, values in spreads.items()}
     _check_channels(spreads, shots)
-    sources, source_notes = _filled(files.sources)
-    receivers, receiver_notes = _filled(files.receivers)
+    sources, source_gaps = _filled(all_sources)
+    receivers, receiver_gaps = _filled(all_receivers)
     return Linked(
         sources=Table(sources),
         receivers=Table(receivers),
         shots=Table(shots),
         spreads=Table(spreads),
-        notes=(*files.notes, *source_notes, *receiver_notes),
+        notes=(*files.notes, *source_notes, *receiver_notes, *source_gaps, *receiver_gaps),
     )
+
+
+def _once(points: Points) -> tuple[Points, list[str]]:
+    """The points without rows that repeat another one entry for entry, and a note of how many there were."""
+    values = np.stack(list(points.columns.values()))
+    _, first = np.unique(np.where(np.isnan(values), np.inf, values), axis=1, return_index=True)
+    repeated = len(points) - len(first)
+    if not repeated:
+        return points, []
+    rows = np.sort(first)
+    kept = Points(points.what, {name: column[rows] for name, column in points.columns.items()})
+    return kept, [
+        f"{repeated} of {len(points)} {points.what}s repeat another in every entry: counted once"
+    ]
 
 
 def _refuse_twice(points: Points, names: LineNames) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,11 +24,14 @@ class TextTable:
     ----------
     name
         The file, for messages.
+    decimal
+        What may stand for the decimal point.
     """
 
     name: str
     columns: Mapping[str, Sequence[str]]
     lines: Sequence[int]
+    decimal: str = "."
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -41,6 +45,8 @@ class TextTable:
             There is no such column, or an entry is no finite number; names the line.
         """
         texts = self.text(column)
+        if self.decimal == ",":
+            texts = [text.replace(",", ".") if text.count(",") == 1 and "." not in text else text for text in texts]
         try:
             values = np.array(texts, np.float64)
         except ValueError:
@@ -71,8 +77,9 @@ class TextTable:
 
 
 def read_text_table(path: Path) -> TextTable:
-    """Read ``.parquet``, or any other name as CSV: comma, semicolon or tab between columns, ``#`` before remarks, names
-    in the first line."""
+    """Read ``.parquet``, or any other name as CSV: comma, semicolon or tab between columns, else blanks; ``#`` before
+    remarks, names in the first line. Numbers may have decimal commas where semicolons part the columns. Rows and
+    columns without any entry, which spreadsheets leave behind, do not count."""
     check_file(path)
     if path.suffix.lower() == ".parquet":
         return _parquet(path)
@@ -84,22 +91,34 @@ def read_text_table(path: Path) -> TextTable:
         raise UsageError(f"{path} holds no table")
     head = lines[0][1]
     delimiter = max(",;\t", key=head.count)
-    try:
-        rows = list(csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True, strict=True))
-    except csv.Error as error:
-        raise UsageError(f"{path} cannot be read as a table: {error}") from None
-    names = [name.strip() for name in rows[0]]
+    rows = _cells(path, lines, delimiter) if delimiter in head else [line.split() for _, line in lines]
+    lines = [line for line, row in zip(lines, rows, strict=True) if any(row)]
+    rows = [row for row in rows if any(row)]
+    width = max(len(row) for row in rows)
+    while width > 1 and not any(len(row) >= width and row[width - 1] for row in rows):
+        width -= 1
+        rows = [row[:width] for row in rows]
+    names = rows[0]
     if len(set(names)) < len(names) or not all(names):
         raise UsageError(f"{path}, line {lines[0][0]}: every column needs a name of its own, found {', '.join(names)}")
-    if len(rows) != len(lines):
-        raise UsageError(f"{path}: line breaks inside quotes are not read")
     for (number, _), row in zip(lines, rows, strict=True):
         if len(row) != len(names):
             raise UsageError(f"{path}, line {number}: {len(row)} entries under {len(names)} column names")
     if len(rows) < 2:
         raise UsageError(f"{path} has column names but no rows")
-    columns = {name: [row[i].strip() for row in rows[1:]] for i, name in enumerate(names)}
-    return TextTable(path.name, columns, [number for number, _ in lines[1:]])
+    columns = {name: [row[i] for row in rows[1:]] for i, name in enumerate(names)}
+    return TextTable(path.name, columns, [number for number, _ in lines[1:]], "," if delimiter == ";" else ".")
+
+
+def _cells(path: Path, lines: Sequence[tuple[int, str]], delimiter: str) -> list[list[str]]:
+    """The entries of every line."""
+    try:
+        rows = list(csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise UsageError(f"{path} cannot be read as a table: {error}") from None
+    if len(rows) != len(lines):
+        raise UsageError(f"{path}: line breaks inside quotes are not read")
+    return [[cell.strip() for cell in row] for row in rows]
 
 
 def check_file(path: Path) -> None:
@@ -111,12 +130,15 @@ def check_file(path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file: UTF-8, else Latin-1, which survey files of the field are."""
+    """The text of a file: UTF-8, UTF-16 with a byte-order mark, else Latin-1, which survey files of the field are."""
     check_file(path)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        data = data.decode("utf-16", "replace").encode()
+    data = data.removesuffix(b"\x1a")  # the end of a file of DOS
     if b"\0" in data:
         raise UsageError(f"{path} is not a text file")
     try:
