@@ -40,13 +40,14 @@ class Job:
 
 
 def job_arguments(kind: str, source: Path, folder: Path) -> list[str]:
-    """The command line of a job over `source` with its output in `folder`; 8 to 48 segments."""
+    """The command line of a job over `source`, its output in `folder`: 8 to 48 segments, in workers though small."""
+    workers = ["--executor", "processes"]
     if kind == "import":
-        return ["import", str(source), "out.seis", "--shard-traces", "16", "--gather", "cdp"]
+        return ["import", str(source), "out.seis", "--shard-traces", "16", "--gather", "cdp", *workers]
     if kind == "export":
-        return ["export", str(source), "out.sgy"]
+        return ["export", str(source), "out.sgy", *workers]
     flow = write_flow(folder / "stack.toml", source, folder / "out.seis", STACKING, shard_traces=8)
-    return ["run", str(flow)]
+    return ["run", str(flow), *workers]
 
 
 def undisturbed(kind: str, source: Path, folder: Path) -> Job:

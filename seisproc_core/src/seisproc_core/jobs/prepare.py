@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ from seisproc_core.processing.plan import Plan, bytes_per_worker
 from seisproc_core.processing.planning import plan_flow
 
 IN_PROCESS, THREADS = "in-process", "threads"
+# What one process has copied by the time workers have started, in bytes and in files.
+_SMALL_BYTES, _SMALL_PARTS = 32 << 20, 500
 WORKER_BYTES = 150 << 20  # an interpreter with its libraries, before any data
 
 
@@ -97,7 +99,7 @@ def new_job(flow: Flow, request: Request, known: Registry, capacity: Resources) 
     in_memory = flow.sink.storage == "memory"
     if request.detach and (in_memory or flow.in_memory):
         raise UsageError("a job with data in memory ends with its process; it cannot be detached")
-    executor = request.executor or default_executor(known)
+    executor = request.executor or (IN_PROCESS if _is_small_copy(flow) else default_executor(known))
     if in_memory or flow.in_memory:
         executor = request.executor if request.executor in (IN_PROCESS, THREADS) else IN_PROCESS
     known.find("executors", executor)
@@ -120,6 +122,28 @@ def new_job(flow: Flow, request: Request, known: Registry, capacity: Resources) 
         retry_of=request.retry_of,
         part_of=request.part_of,
     )
+
+
+def _is_small_copy(flow: Flow) -> bool:
+    """Whether a flow without steps, an import or an export, reads so little that starting workers would take longer."""
+    if flow.steps or not flow.source.paths:
+        return False
+    try:
+        total = 0
+        for number, size in enumerate(_sizes(flow.source.paths)):
+            total += size
+            if total > _SMALL_BYTES or number > _SMALL_PARTS:
+                return False
+    except OSError:  # not there, or not to be read: opening it says so
+        return False
+    return True
+
+
+def _sizes(paths: Sequence[str]) -> Iterator[int]:
+    """Bytes of files, and of all files in folders."""
+    for path in map(Path, paths):
+        for part in path.rglob("*") if path.is_dir() else [path]:
+            yield part.lstat().st_size
 
 
 def prepare(flow: Flow, job: Job, store: JobStore, known: Registry, capacity: Resources) -> Prepared:
