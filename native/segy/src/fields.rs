@@ -43,6 +43,14 @@ impl Type {
         })
     }
 
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    pub fn is_float(self) -> bool {
+        matches!(self, Type::F4 | Type::F8 | Type::Ibm)
+    }
+
     /// Bytes in the trace header.
     pub fn stored(self) -> usize {
         use Type::*;
@@ -134,24 +142,22 @@ fn copy<'b, const N: usize>(values: &mut [u8], words: impl Iterator<Item = &'b [
     }
 }
 
-/// Values to be written, in the widest type of their kind.
+/// Values to be written: in the widest type of their kind, or whole numbers of the field's own type as bytes.
 pub enum Values<'a> {
     Signed(&'a [i64]),
     Unsigned(&'a [u64]),
     Float(&'a [f64]),
+    Own(&'a [u8]),
 }
 
 impl Values<'_> {
-    pub fn len(&self) -> usize {
+    fn get(&self, i: usize) -> Value {
         match self {
-            Values::Signed(values) => values.len(),
-            Values::Unsigned(values) => values.len(),
-            Values::Float(values) => values.len(),
+            Values::Signed(values) => Value::Whole(i128::from(values[i])),
+            Values::Unsigned(values) => Value::Whole(i128::from(values[i])),
+            Values::Float(values) => Value::Float(values[i]),
+            Values::Own(_) => unreachable!("copied without looking at values"),
         }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -175,6 +181,33 @@ impl Value {
             Value::Whole(value) => value as f64,
             Value::Float(value) => value,
         }
+    }
+
+    fn same(self, other: Value) -> bool {
+        match (self, other) {
+            (Value::Whole(one), Value::Whole(other)) => one == other,
+            _ => self.float() == other.float() || self.float().is_nan() && other.float().is_nan(),
+        }
+    }
+}
+
+/// The value of a word.
+fn decode(kind: Type, word: &[u8], endian: Endian) -> Value {
+    let mut bytes = [0; 8];
+    bytes[8 - word.len()..].copy_from_slice(word);
+    if endian == Endian::Little {
+        bytes[8 - word.len()..].reverse();
+    }
+    let bits = u64::from_be_bytes(bytes);
+    match kind {
+        Type::I1 => Value::Whole(i128::from(bits as i8)),
+        Type::I2 => Value::Whole(i128::from(bits as i16)),
+        Type::I4 => Value::Whole(i128::from(bits as i32)),
+        Type::I8 => Value::Whole(i128::from(bits as i64)),
+        Type::U1 | Type::U2 | Type::U4 | Type::U8 => Value::Whole(i128::from(bits)),
+        Type::F4 => Value::Float(f64::from(f32::from_bits(bits as u32))),
+        Type::F8 => Value::Float(f64::from_bits(bits)),
+        Type::Ibm => Value::Float(ibm::to_f64(bits as u32)),
     }
 }
 
@@ -204,37 +237,100 @@ fn encode(kind: Type, value: Value) -> Option<[u8; 8]> {
     Some(bits.to_be_bytes())
 }
 
-/// Write a column into headers of `header_bytes` bytes each. Nothing is written if a value does not fit.
-pub fn patch(headers: &mut [u8], header_bytes: usize, field: Field, values: &Values<'_>, endian: Endian) -> Result<()> {
-    let get = |i: usize| match values {
-        Values::Signed(values) => Value::Whole(i128::from(values[i])),
-        Values::Unsigned(values) => Value::Whole(i128::from(values[i])),
-        Values::Float(values) => Value::Float(values[i]),
-    };
-    let bytes = field.kind.stored();
-    for i in 0..values.len() {
-        if encode(field.kind, get(i)).is_none() {
-            let value = match get(i) {
-                Value::Whole(value) => value.to_string(),
-                Value::Float(value) => format!("{value:?}"),
-            };
-            return refuse!(
-                "value {value} of trace {i} does not fit header bytes {}-{} as {}; choose a wider type or another scale",
-                field.byte,
-                field.byte + bytes - 1,
-                format!("{:?}", field.kind).to_lowercase()
-            );
+/// Headers patched at once: so many stay in the first-level cache while all columns are written.
+const PATCHED: usize = 64;
+
+/// Write columns into headers of `header_bytes` bytes each, where a word has another value: elsewhere its bytes stay, which
+/// may say the same in another way or belong to another word too. Nothing is written if a value does not fit.
+pub fn patch(headers: &mut [u8], header_bytes: usize, columns: &[(Field, Values<'_>)], endian: Endian) -> Result<()> {
+    let rows = headers.len() / header_bytes;
+    for (field, values) in columns.iter().filter(|(_, values)| !matches!(values, Values::Own(_))) {
+        if let Some(i) = (0..rows).find(|i| encode(field.kind, values.get(*i)).is_none()) {
+            return does_not_fit(*field, values.get(i), i);
         }
     }
-    for (i, header) in headers.chunks_exact_mut(header_bytes).enumerate() {
-        let encoded = encode(field.kind, get(i)).expect("checked above");
-        let word = &mut header[field.byte - 1..field.byte - 1 + bytes];
-        word.copy_from_slice(&encoded[8 - bytes..]);
+    let mut before = vec![0; PATCHED * header_bytes];
+    for (number, block) in headers.chunks_mut(PATCHED * header_bytes).enumerate() {
+        let before = &mut before[..block.len()];
+        before.copy_from_slice(block);
+        for (field, values) in columns {
+            let first = number * PATCHED;
+            match (values, field.kind.stored()) {
+                (Values::Own(bytes), 1) => {
+                    patch_own::<1>(block, before, header_bytes, field.byte, &bytes[first..], endian)
+                }
+                (Values::Own(bytes), 2) => {
+                    patch_own::<2>(block, before, header_bytes, field.byte, &bytes[2 * first..], endian)
+                }
+                (Values::Own(bytes), 4) => {
+                    patch_own::<4>(block, before, header_bytes, field.byte, &bytes[4 * first..], endian)
+                }
+                (Values::Own(bytes), _) => {
+                    patch_own::<8>(block, before, header_bytes, field.byte, &bytes[8 * first..], endian)
+                }
+                _ => patch_values(block, before, header_bytes, *field, |i| values.get(first + i), endian),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn does_not_fit(field: Field, value: Value, trace: usize) -> Result<()> {
+    let value = match value {
+        Value::Whole(value) => value.to_string(),
+        Value::Float(value) => format!("{value:?}"),
+    };
+    refuse!(
+        "value {value} of trace {trace} does not fit header bytes {}-{} as {}; choose a wider type or another scale",
+        field.byte,
+        field.byte + field.kind.stored() - 1,
+        field.kind.name()
+    )
+}
+
+/// Whole numbers are the same where their bytes are.
+fn patch_own<const N: usize>(
+    headers: &mut [u8],
+    before: &[u8],
+    header_bytes: usize,
+    byte: usize,
+    values: &[u8],
+    endian: Endian,
+) {
+    let swap = (endian == Endian::Big) != cfg!(target_endian = "big");
+    let rows = headers.chunks_exact_mut(header_bytes).zip(before.chunks_exact(header_bytes));
+    for ((header, before), value) in rows.zip(values.chunks_exact(N)) {
+        let mut word: [u8; N] = value.try_into().expect("N bytes");
+        if swap {
+            word.reverse();
+        }
+        if before[byte - 1..byte - 1 + N] != word {
+            header[byte - 1..byte - 1 + N].copy_from_slice(&word);
+        }
+    }
+}
+
+fn patch_values(
+    headers: &mut [u8],
+    before: &[u8],
+    header_bytes: usize,
+    field: Field,
+    get: impl Fn(usize) -> Value,
+    endian: Endian,
+) {
+    let word = field.byte - 1..field.byte - 1 + field.kind.stored();
+    let rows = headers.chunks_exact_mut(header_bytes).zip(before.chunks_exact(header_bytes));
+    for (i, (header, before)) in rows.enumerate() {
+        if decode(field.kind, &before[word.clone()], endian).same(get(i)) {
+            continue;
+        }
+        let encoded = encode(field.kind, get(i)).expect("checked before");
+        let word = &mut header[word.clone()];
+        word.copy_from_slice(&encoded[8 - word.len()..]);
         if endian == Endian::Little {
             word.reverse();
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -249,7 +345,7 @@ mod tests {
             {
                 let field = Field::new(9, name, 240).unwrap();
                 let mut headers = vec![0u8; 480];
-                patch(&mut headers, 240, field, &Values::Float(&[value, value]), endian).unwrap();
+                patch(&mut headers, 240, &[(field, Values::Float(&[value, value]))], endian).unwrap();
                 let mut values = vec![0u8; 2 * field.kind.native()];
                 Column { field, values: &mut values }.fill(0, &headers, 240, 0, endian);
                 let again = match name {
@@ -272,7 +368,7 @@ mod tests {
             [("i2", 40_000.0), ("u1", -1.0), ("i4", 0.5), ("f4", 1e300), ("ibm", f64::NAN), ("u8", 2e19)]
         {
             let field = Field::new(1, name, 240).unwrap();
-            let error = patch(&mut headers, 240, field, &Values::Float(&[value]), Endian::Big).unwrap_err();
+            let error = patch(&mut headers, 240, &[(field, Values::Float(&[value]))], Endian::Big).unwrap_err();
             assert!(error.to_string().contains("trace 0 does not fit header bytes 1-"), "{error}");
         }
         assert_eq!(headers, vec![1u8; 240]);

@@ -8,7 +8,7 @@ use pyo3::types::PyBytes;
 use crate::arguments::{SegyError, as_columns, new_columns, parse_endian, parse_fields, parse_format};
 use crate::buffers::{Array, Watch, contiguous, empty};
 use crate::encode::{Body, Rows, encode as encode_rows};
-use crate::fields::{Values, patch};
+use crate::fields::{Field, Values, patch};
 use crate::{ibm, text};
 
 /// The rows and columns of a (n, header bytes) array.
@@ -58,33 +58,60 @@ pub fn patch_columns<'py>(
             values.len()
         )));
     }
-    for (field, column) in fields.iter().zip(&values) {
+    let held = fields
+        .iter()
+        .zip(&values)
+        .map(|(field, column)| Held::take(py, *field, column, rows))
+        .collect::<PyResult<Vec<_>>>()?;
+    let columns: Vec<_> = fields.into_iter().zip(held.iter().map(Held::values)).collect();
+    let out = headers.slice_mut();
+    Ok(py.detach(|| patch(out, header_bytes, &columns, endian))?)
+}
+
+/// A column of values to write, held for the length of a call.
+enum Held {
+    Signed(Array<i64>),
+    Unsigned(Array<u64>),
+    Float(Array<f64>),
+    Own(Array<u8>),
+}
+
+impl Held {
+    fn take<'py>(py: Python<'py>, field: Field, column: &Bound<'py, PyAny>, rows: usize) -> PyResult<Held> {
         let column = contiguous(column, None)?;
-        let kind: String = column.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?;
-        let wide = match kind.as_str() {
-            "b" | "i" => "int64",
-            "u" => "uint64",
-            "f" => "float64",
+        let given: usize = column.getattr(intern!(py, "size"))?.extract()?;
+        if given != rows {
+            let message = format!("{given} values for byte {}, but {rows} headers", field.byte);
+            return Err(SegyError::new_err(message));
+        }
+        let dtype = column.getattr(intern!(py, "dtype"))?;
+        let code: String = dtype.getattr(intern!(py, "str"))?.extract()?;
+        let native = if cfg!(target_endian = "big") { '>' } else { '<' };
+        if code.trim_start_matches([native, '|']) == field.kind.name() && !field.kind.is_float() {
+            let bytes = column.call_method1(intern!(py, "view"), ("u1",))?;
+            return Ok(Held::Own(Array::take(&bytes, "values", "uint8")?));
+        }
+        let kind: String = dtype.getattr(intern!(py, "kind"))?.extract()?;
+        let wide = |dtype: &str| contiguous(&column, Some(dtype));
+        Ok(match kind.as_str() {
+            "b" | "i" => Held::Signed(Array::take(&wide("int64")?, "values", "int64")?),
+            "u" => Held::Unsigned(Array::take(&wide("uint64")?, "values", "uint64")?),
+            "f" => Held::Float(Array::take(&wide("float64")?, "values", "float64")?),
             _ => {
-                return Err(PyTypeError::new_err(format!("values for byte {} must be integers or floats", field.byte)));
+                let message = format!("values for byte {} must be integers or floats", field.byte);
+                return Err(PyTypeError::new_err(message));
             }
-        };
-        let column = contiguous(&column, Some(wide))?;
-        let out = headers.slice_mut();
-        let mut write = |values: Values<'_>| -> PyResult<()> {
-            if values.len() != rows {
-                let message = format!("{} values for byte {}, but {rows} headers", values.len(), field.byte);
-                return Err(SegyError::new_err(message));
-            }
-            Ok(py.detach(|| patch(out, header_bytes, *field, &values, endian))?)
-        };
-        match wide {
-            "int64" => write(Values::Signed(Array::<i64>::take(&column, "values", wide)?.slice()))?,
-            "uint64" => write(Values::Unsigned(Array::<u64>::take(&column, "values", wide)?.slice()))?,
-            _ => write(Values::Float(Array::<f64>::take(&column, "values", wide)?.slice()))?,
+        })
+    }
+
+    fn values(&self) -> Values<'_> {
+        match self {
+            Held::Signed(array) => Values::Signed(array.slice()),
+            Held::Unsigned(array) => Values::Unsigned(array.slice()),
+            Held::Float(array) => Values::Float(array.slice()),
+            Held::Own(array) => Values::Own(array.slice()),
         }
     }
-    Ok(())
 }
 
 #[pyfunction]

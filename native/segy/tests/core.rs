@@ -44,7 +44,7 @@ fn headers(traces: usize, samples: u16, format: Format, endian: Endian) -> (Vec<
     }
     let mut heads = vec![0; traces * 240];
     let numbers: Vec<i64> = (0..traces as i64).collect();
-    patch(&mut heads, 240, Field::new(1, "i4", 240).unwrap(), &Values::Signed(&numbers), endian).unwrap();
+    patch(&mut heads, 240, &[(Field::new(1, "i4", 240).unwrap(), Values::Signed(&numbers))], endian).unwrap();
     heads.chunks_exact_mut(240).for_each(|header| put(header, 115, samples, endian));
     (head, heads)
 }

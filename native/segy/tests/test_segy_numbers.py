@@ -219,6 +219,25 @@ def test_patch_refuses_what_does_not_fit(name: str, value: float) -> None:
     assert not headers.any(), "a refused column changes nothing"
 
 
+def test_words_that_hold_the_value_keep_their_bytes() -> None:
+    """An unnormalised IBM word and a NaN with a payload stay; a word written changes no other on the same bytes back."""
+    headers = np.zeros((300, 240), np.uint8)
+    headers[:, 180:184] = [0x42, 0x08, 0, 0]  # 8.0, unnormalised
+    headers[:, 184:188] = [0x7F, 0xC0, 0x12, 0x34]
+    headers[:, 188:192] = [0, 0, 0, 7]
+    before, count = headers.copy(), np.arange(300)
+    value, nan = np.full(300, 8.0), np.full(300, np.nan, np.float32)
+    fields, seven = [(181, "ibm"), (185, "f4"), (189, "i4"), (191, "i2")], np.full(300, 7)
+    patch_columns(headers, fields, [value, nan, seven.astype(np.int32), seven.astype(np.int64)], "big")
+    np.testing.assert_array_equal(headers, before)
+    patch_columns(headers, fields[2:], [count.astype(np.int32), seven.astype(np.int16)], "big")
+    np.testing.assert_array_equal(decode_columns(headers, fields[2:3], "big")[0], count)
+    value[299] = 1e76
+    with pytest.raises(SegyError, match="trace 299 does not fit"):
+        patch_columns(headers, [(9, "i4"), (181, "ibm")], [count, value], "big")
+    assert not headers[:, 8:12].any(), "a refused column keeps the others from being written"
+
+
 def test_ibm_header_words() -> None:
     headers = np.zeros((3, 240), np.uint8)
     values = np.array([1.0, -118.625, 7.2e75])

@@ -265,13 +265,15 @@ def patch_columns(
     values: Sequence[ArrayLike],
     endian: str,
 ) -> None:
-    """Write columns into headers, shape (n, header bytes), in place.
+    """Write columns into headers, shape (n, header bytes), in place, where a word has another value.
+
+    Elsewhere its bytes stay: those of an unnormalised IBM word, or of another word that lies there too.
 
     Raises
     ------
     SegyError
         If a value does not fit the field's type (out of range, a fraction for an integer type, NaN for an integer or
-        IBM type): names the bytes, the trace and the value; that column is then not written at all.
+        IBM type): names the bytes, the trace and the value; nothing is then written at all.
     """
 
 def ibm_to_float(words: NDArray[np.uint32]) -> NDArray[np.float32]:

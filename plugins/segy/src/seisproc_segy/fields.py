@@ -59,12 +59,21 @@ def decode_columns(headers: np.ndarray, fields: Sequence[tuple[int, str]], endia
 def patch_columns(
     headers: np.ndarray, fields: Sequence[tuple[int, str]], values: Sequence[np.ndarray], endian: str
 ) -> None:
-    """Write columns into trace headers, in place; `SegyError` where a value does not fit its field."""
-    for field, column in zip(fields, values, strict=True):
+    """Write columns into trace headers, in place, where a word has another value; see `seisproc_native_segy`."""
+    columns = [np.asarray(column) for column in values]
+    written = []
+    for field, column, held in zip(fields, columns, decode_columns(headers, fields, endian), strict=True):
         byte, type_, width = _checked(field, headers.shape[1])
-        words = _stored(np.asarray(column), byte, type_, width)
-        words = words.astype(_ordered(words.dtype, endian))
-        headers[:, byte - 1 : byte - 1 + width] = words.view(np.uint8).reshape(len(words), width)
+        words = _stored(column, byte, type_, width)
+        differs = held != column
+        if column.dtype.kind == "f" and held.dtype.kind == "f":
+            differs &= ~(np.isnan(held) & np.isnan(column))
+        rows = np.flatnonzero(differs)
+        if rows.size:
+            ordered = words[rows].astype(_ordered(words.dtype, endian)).view(np.uint8).reshape(len(rows), width)
+            written.append((rows, byte - 1, width, ordered))
+    for rows, at, width, ordered in written:
+        headers[rows, at : at + width] = ordered
 
 
 def _stored(column: np.ndarray, byte: int, type_: str, width: int) -> np.ndarray:

@@ -263,9 +263,11 @@ class SegySink:
         columns = self._columns(first_row, rows)
         if exponents is not None:
             columns["weighting_factor"] = exponents + columns.get("weighting_factor", 0)
-        held = self._backend.decode_columns(headers, [self.places[name] for name in columns], self.endian)
-        for (name, new), old in zip(columns.items(), held, strict=True):
-            self._patch(headers, name, old, new, first_row)
+        places = [self.places[name] for name in columns]
+        try:
+            self._backend.patch_columns(headers, places, list(columns.values()), self.endian)
+        except self._backend.SegyError:
+            raise self._does_not_fit(columns, first_row) from None
         self._patch_start(headers, first_row)
         return headers
 
@@ -286,28 +288,20 @@ class SegySink:
             columns["trace_type"] = np.where(killed, _MARKED_DEAD, columns["trace_type"])
         return {n: in_whole_units(n, c, self.places[n]) for n, c in columns.items() if n in self.places}
 
-    def _patch(self, headers: np.ndarray, name: str, old: np.ndarray, new: np.ndarray, first_row: int) -> None:
-        """Write one word where it differs; elsewhere another word may share its bytes."""
-        differs = old != new
-        if new.dtype.kind == "f" and old.dtype.kind == "f":
-            differs &= ~(np.isnan(old) & np.isnan(new))
-        rows = np.flatnonzero(differs)
-        if not rows.size:
-            return
-        changed, place = headers[rows], self.places[name]
-        try:
-            self._backend.patch_columns(changed, [place], [np.ascontiguousarray(new[rows])], self.endian)
-        except self._backend.SegyError:
-            row = next(row for row in rows if not self._fits(place, new[row : row + 1]))
-            raise HeaderError(
-                f"header word '{name}' of output trace {first_row + row + 1} is {new[row]}, which does not fit byte "
-                f"{place[0]} as {place[1]}; give the word a wider place or scale it"
-            ) from None
-        headers[rows] = changed
+    def _does_not_fit(self, columns: dict[str, np.ndarray], first_row: int) -> HeaderError:
+        """What to say of the first value that does not fit its place."""
+        name = next(name for name in columns if not self._fits(self.places[name], columns[name]))
+        place, column = self.places[name], columns[name]
+        row = next(row for row in range(len(column)) if not self._fits(place, column[row : row + 1]))
+        return HeaderError(
+            f"header word '{name}' of output trace {first_row + row + 1} is {column[row]}, which does not fit byte "
+            f"{place[0]} as {place[1]}; give the word a wider place or scale it"
+        )
 
-    def _fits(self, place: tuple[int, str], value: np.ndarray) -> bool:
+    def _fits(self, place: tuple[int, str], values: np.ndarray) -> bool:
+        headers = np.zeros((len(values), self._header_bytes), np.uint8)
         try:
-            self._backend.patch_columns(np.zeros((1, self._header_bytes), np.uint8), [place], [value], self.endian)
+            self._backend.patch_columns(headers, [place], [values], self.endian)
         except self._backend.SegyError:
             return False
         return True
