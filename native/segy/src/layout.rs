@@ -192,8 +192,27 @@ impl Question<'_> {
             ));
         }
         offsets.push((FILE_HEADER, 0));
-        offsets.dedup();
+        let pages = self.count_pages()?;
+        offsets.push((FILE_HEADER + pages * RECORD as u64, pages));
+        let mut known = Vec::new();
+        offsets.retain(|offset| {
+            let news = !known.contains(offset);
+            known.push(*offset);
+            news
+        });
         Ok(offsets)
+    }
+
+    /// Pages of text behind the binary header, whatever their stated number.
+    fn count_pages(&self) -> Result<u64> {
+        let present = (self.source.size - FILE_HEADER) / RECORD as u64;
+        let most = present.min(MOST_TEXT_RECORDS);
+        for page in 0..most {
+            if !self.is_text(FILE_HEADER + page * RECORD as u64)? {
+                return Ok(page);
+            }
+        }
+        Ok(most)
     }
 
     fn is_text(&self, at: u64) -> Result<bool> {

@@ -12,6 +12,9 @@ use crate::source::Source;
 use crate::text::{self, Encoding, RECORD};
 use crate::words::{ByteOrder, FILE_HEADER, TRACE_HEADER, TRACE_INTERVAL, Words, byte_order};
 
+/// Bytes of the label that a copy of a tape may begin with: unit number, "SY" and revision, "RECORD", ...
+const TAPE_LABEL: usize = 128;
+
 pub fn open_segy(source: Source, options: &Options) -> Result<Reader> {
     let path = source.path.display().to_string();
     if source.size < FILE_HEADER {
@@ -22,6 +25,13 @@ pub fn open_segy(source: Source, options: &Options) -> Result<Reader> {
         );
     }
     let head = source.peek(0, FILE_HEADER as usize)?;
+    if head[4..6] == *b"SY" && head[9..15] == *b"RECORD" {
+        return refuse!(
+            "{path} begins with a SEG-Y tape label of {TAPE_LABEL} bytes, which is no part of the file: cut it off, with \
+             tail -c +{} for instance",
+            TAPE_LABEL + 1
+        );
+    }
     let (mut findings, mut reasons) = (Vec::new(), Vec::new());
     let (endian, why) = find_endian(&source, &head, options, &mut findings)?;
     reasons.push(("endian", why));

@@ -92,6 +92,24 @@ def test_extended_text_until_its_closing_stanza(build: Builder) -> None:
     assert "EndText" in SegyFile.open(open_ended).findings[0]
 
 
+@pytest.mark.parametrize("count", [-7, 0, 1, 3])
+@pytest.mark.parametrize("encoding", ["cp037", "latin-1"])
+def test_pages_of_text_are_counted_where_their_stated_number_fits_nothing(
+    build: Builder, count: int, encoding: str
+) -> None:
+    records = [text.ljust(3200).encode(encoding) for text in ("C 1 PROCESSING HISTORY", "")]
+    file = SegyFile.open(build([bytes(40)] * 24, samples=10, words={(3505, "h"): count}, extended=records))
+    assert (file.extended_text, file.data_offset, file.traces) == (2, 3600 + 6400, 24)
+    assert any("2 fit the file's size" in finding for finding in file.findings) or count < 0
+
+
+def test_a_tape_label_is_named(build: Builder) -> None:
+    path = build([bytes(40)] * 3, samples=10)
+    path.write_bytes(b"   1SY1.0RECORD     0".ljust(128) + path.read_bytes())
+    with pytest.raises(SegyError, match="tape label of 128 bytes"):
+        SegyFile.open(path)
+
+
 @pytest.mark.parametrize("count", [-7, 3, 32767])
 def test_wrong_number_of_text_records_is_reported(build: Builder, count: int) -> None:
     file = SegyFile.open(build([bytes(40)] * 3, samples=10, words={(3505, "h"): count}))

@@ -220,7 +220,7 @@ def test_patch_refuses_what_does_not_fit(name: str, value: float) -> None:
 
 
 def test_words_that_hold_the_value_keep_their_bytes() -> None:
-    """An unnormalised IBM word and a NaN with a payload stay; a word written changes no other on the same bytes back."""
+    """An unnormalised IBM word and a NaN with a payload stay; no word undoes another one on the same bytes."""
     headers = np.zeros((300, 240), np.uint8)
     headers[:, 180:184] = [0x42, 0x08, 0, 0]  # 8.0, unnormalised
     headers[:, 184:188] = [0x7F, 0xC0, 0x12, 0x34]

@@ -25,6 +25,7 @@ from seisproc_core.errors import (
     UsageError,
 )
 from seisproc_segy import describe
+from seisproc_segy.samples import float64_to_ibm
 from seisproc_segy.storage import SegyStorage
 
 Write = Callable[..., Path]
@@ -350,6 +351,21 @@ def test_cancel(storage: SegyStorage, tmp_path: Path, segy_file: Write) -> None:
     flag[0] = 1
     with pytest.raises(Cancelled):
         survey.read(slice(0, 9), flag=flag)
+
+
+@pytest.mark.parametrize("endian", ["big", "little"])
+def test_samples_that_contradict_their_format_are_noted(
+    storage: SegyStorage, tmp_path: Path, segy_file: Write, rng: np.random.Generator, endian: str
+) -> None:
+    traces = rng.normal(size=(4, 400)).astype(np.float32)
+    ibm = float64_to_ibm(traces.astype(np.float64))
+    for name, samples, format_, wrong in (
+        ("a", traces.view(np.uint32), 5, False), ("b", traces.view(np.uint32), 1, True),
+        ("c", ibm, 1, False), ("d", ibm, 5, True), ("e", np.tile(ibm[0, :5], (4, 80)), 5, False),
+    ):  # fmt: skip
+        path = segy_file(tmp_path / f"{name}.sgy", samples, format=10, endian=endian, binary={(3225, "u2"): format_})
+        notes = [note for note in storage.open([str(path)], {}).notes if "samples look like" in note]
+        assert len(notes) == wrong, notes
 
 
 def test_fallback_says_once_that_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

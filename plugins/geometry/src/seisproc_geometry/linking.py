@@ -88,9 +88,7 @@ def _once(points: Points) -> tuple[Points, list[str]]:
         return points, []
     rows = np.sort(first)
     kept = Points(points.what, {name: column[rows] for name, column in points.columns.items()})
-    return kept, [
-        f"{repeated} of {len(points)} {points.what}s repeat another in every entry: counted once"
-    ]
+    return kept, [f"{repeated} of {len(points)} {points.what}s repeat another in every entry: counted once"]
 
 
 def _refuse_twice(points: Points, names: LineNames) -> None:

@@ -19,6 +19,8 @@ _ANGLES = {2: "seconds of arc", 3: "decimal degrees", 4: "degrees, minutes, seco
 _SCALARS = {0, 1, 10, 100, 1000, 10000}
 _SYSTEM = slice(3254, 3256)
 _PROBES = 64
+_LOOKED_AT = 4096  # samples of a trace
+_ENOUGH = 400  # different samples: (15/16)^400 is 6e-12
 _SCALED = {
     "coordinate_scalar": ("71-72", ("source_x", "source_y", "receiver_x", "receiver_y", "cdp_x", "cdp_y")),
     "elevation_scalar": ("69-70", ("receiver_elevation", "source_elevation", "source_depth")),
@@ -35,12 +37,39 @@ def notes_on(file: SegyFile, prefix: bytes, places: Places, options: ReadOptions
     """Remarks on one file, from its headers (`prefix` are those before the traces) and some of its traces."""
     given = [f"override: {name} is {value:g} in all traces" for name, value in options.set.items()]
     return [
+        *_on_format(file, options),
         *_on_map(file, options),
         *_on_units(file, prefix, places, options),
         *_on_scalars(file, places, options),
         *_on_starts(file, places, options),
         *given,
     ]
+
+
+def _on_format(file: SegyFile, options: ReadOptions) -> list[str]:
+    """Whether samples said to be IBM floats look like IEEE ones, or the other way round.
+
+    The first hexadecimal digit of an IBM fraction is 0 only where a writer did not normalise; read as if they were IBM
+    floats, about one in 16 IEEE floats has such a digit, because there it is one bit of the exponent and three of the
+    fraction.
+    """
+    if file.format not in (1, 5) or options.format is not None or file.kind == "su":
+        return []
+    rows = sorted({0, file.traces // 2, file.traces - 1})
+    order = ">u4" if file.endian == "big" else "<u4"
+    words = np.unique(np.concatenate([file.raw_samples(row, row + 1)[0, : 4 * _LOOKED_AT].view(order) for row in rows]))
+    words = words[words << 1 != 0].astype(np.uint32)
+    if words.size < _ENOUGH:
+        return []
+    unnormalised = float(((words & 0x00F00000) == 0).mean())
+    power = (words >> 23 & 0xFF).astype(np.int64) - 127  # of 2, as IEEE floats
+    power_ibm = (words >> 24 & 0x7F).astype(np.int64) - 64  # of 16, as IBM floats
+    if file.format == 1 and unnormalised > 0.01 and (np.abs(power) < 64).mean() > 0.99:
+        share = f"{100 * unnormalised:.0f} % of them would not be normalised"
+        return [f"samples look like IEEE floats, not like the IBM floats that format 1 means ({share}): see format = 5"]
+    if file.format == 5 and unnormalised == 0 and (np.abs(power_ibm) < 16).mean() > 0.99:
+        return ["samples look like IBM floats, not like the IEEE floats that format 5 means: see format = 1"]
+    return []
 
 
 def _on_map(file: SegyFile, options: ReadOptions) -> list[str]:
