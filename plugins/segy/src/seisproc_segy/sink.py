@@ -263,9 +263,9 @@ class SegySink:
         columns = self._columns(first_row, rows)
         if exponents is not None:
             columns["weighting_factor"] = exponents + columns.get("weighting_factor", 0)
-        places = [self.places[name] for name in columns]
+        fields = [self.places[name] for name in columns]
         try:
-            self._backend.patch_columns(headers, places, list(columns.values()), self.endian)
+            self._backend.patch_columns(headers, fields, list(columns.values()), self.endian)
         except self._backend.SegyError:
             raise self._does_not_fit(columns, first_row) from None
         self._patch_start(headers, first_row)
