@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 SKIPPED = {".git", ".venv", ".tools", "target", "_build", "__pycache__", "node_modules", "reference"}
 MAX_LINES = 500
 TEST_KIT = ROOT / "seisproc_core" / "src" / "seisproc_core" / "testing"
-CORE_MAY_IMPORT = {"attrs", "attr", "cattrs", "numpy", "pluggy", "seisproc_core"}
+CORE_MAY_IMPORT = {"attrs", "attr", "cattrs", "google_crc32c", "numpy", "pluggy", "seisproc_core"}
 HEAVY = ("numpy", "numba", "zarr", "pyarrow", "scipy", "ray", "PySide6", "joblib", "matplotlib", "segyio")
 
 
@@ -184,9 +184,9 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def test_the_core_has_four_dependencies() -> None:
+def test_the_core_has_five_dependencies() -> None:
     declared = {re.split(r"[<>=!~ \[]", need)[0] for need in project("seisproc_core")["project"]["dependencies"]}
-    assert declared == {"attrs", "cattrs", "numpy", "pluggy"}
+    assert declared == {"attrs", "cattrs", "google-crc32c", "numpy", "pluggy"}
     for path in (ROOT / "seisproc_core" / "src").rglob("*.py"):
         allowed = CORE_MAY_IMPORT | ({"pytest", "hypothesis"} if TEST_KIT in path.parents else set())
         assert imported(path) - allowed - set(sys.stdlib_module_names) == set(), path

@@ -49,6 +49,20 @@ def test_info(run: Run, segy: Path, line: Path) -> None:
 
 
 @needs_formats
+def test_search_finds_text_notes_and_histories(run: Run, segy: Path, line: Path, tmp_path: Path) -> None:
+    (tmp_path / "flow.toml").write_text(FLOW.format(step="trace_balance"))
+    assert run("run", "flow.toml").code == 0
+    (tmp_path / "broken.sgy").write_bytes(b"no")
+    found = run("search", "line c", segy, line, "out.seis", "--json").document["found"]
+    text = [Path(hit["path"]).name for hit in found if hit["where"] == "text"]
+    assert text == [segy.name, line.name, "out.seis"]
+    below = run("search", "TRACE_balance", tmp_path)
+    assert below.code == 0 and "out.seis: step: trace_balance" in below.out and "1 files could not be read" in below.err
+    assert "nothing found" in run("search", "no such thing", line).err
+    assert run("search", "x", "broken.sgy").code != 0 and run("search", " ", line).code == 2
+
+
+@needs_formats
 def test_info_reads_all_samples_on_request(run: Run, segy: Path, line: Path) -> None:
     done = run("info", segy, line, "--stats", "--words", "fldr", "--json")
     file, survey = done.document["files"]

@@ -34,6 +34,17 @@ def test_answers(headers: Headers) -> None:
     assert len(answer(headers, "select * from headers limit 5")[0]) == 3
 
 
+def test_offset_is_a_header_word_where_sql_cannot_mean_its_own(headers: Headers) -> None:
+    for sql in (
+        "select max(offset) from headers where cdp = 3",
+        "select offset from headers order by OFFSET desc limit 1",
+    ):
+        assert answer(headers, sql)[1] == [[275]]
+    sql = "select distinct offset, 'an offset' from headers where offset >= 100 order by offset limit 1 offset 2"
+    assert answer(headers, sql)[1] == [[150, "an offset"]]
+    assert answer(headers, "select cdp from headers order by cdp limit 1 offset 13")[1] == [[1]]
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["Seg2Storage", "describe"]
-_HOMES = {"Seg2Storage": "storage", "describe": "inspection"}
+_HOMES = {"Seg2Storage": "storage", "describe": "inspection", "kept_text": "inspection"}
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from seisproc_seg2.options import read_options
@@ -47,6 +48,11 @@ def describe(path: str, **options: Any) -> dict[str, Any]:
         "extended_text": [_lines(file.traces[0].keywords)],
         "findings": list(survey.notes),
     }
+
+
+def kept_text(file: Mapping[str, Any]) -> list[str]:
+    """The strings of the first file that a survey keeps (`SurveyInfo.file`)."""
+    return _lines(file.get("keywords", {})) if file.get("kind") == "seg2" else []
 
 
 def _lines(keywords: Any) -> list[str]:

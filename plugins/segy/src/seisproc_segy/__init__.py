@@ -11,6 +11,7 @@ _HOMES = {
     "describe": "inspection",
     "export_options": "delivery",
     "header_table": "inspection",
+    "kept_text": "inspection",
     "word_statistics": "inspection",
 }
 __all__ = list(_HOMES)

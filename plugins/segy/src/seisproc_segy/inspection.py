@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from seisproc_core.data.words import canonical, unknown_word
 from seisproc_segy.backend import default_backend
+from seisproc_segy.detect import FILE_HEADER, TEXT, guess_text, text_lines
 from seisproc_segy.headermap import Places, places_of, words_or_zero
 from seisproc_segy.notes import notes_on
 from seisproc_segy.options import ReadOptions, read_options
@@ -70,6 +72,17 @@ def describe(path: str, **options: Any) -> dict[str, Any]:
         "reasons": dict(file.reasons),
         "findings": findings,
     }
+
+
+def kept_text(file: Mapping[str, Any]) -> list[str]:
+    """Lines of text and extended text that a survey keeps of the file it came from (`SurveyInfo.file`)."""
+    prefix = base64.b64decode(file.get("prefix", "")) if file.get("kind") == "segy" else b""
+    records = [prefix[:TEXT]] + [prefix[at : at + TEXT] for at in range(FILE_HEADER, len(prefix), TEXT)]
+    lines = []
+    for number, record in enumerate(records if prefix else []):
+        encoding = file["text_encoding"] if number == 0 else guess_text(record)[0]
+        lines += [_printable(line) for line in text_lines(record, encoding)]
+    return lines
 
 
 def header_table(

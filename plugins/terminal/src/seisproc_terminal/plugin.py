@@ -20,6 +20,7 @@ _COMMANDS = {
     "replay": "Make a survey again from its record, and compare.",
     "resume": "Go on with an unfinished output.",
     "run": "Run a flow.",
+    "search": "Search text headers, notes and histories.",
     "verify": "Check that an output is whole and undamaged.",
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from seisproc_core.data.survey import Survey
+from seisproc_core.data.survey import Survey, SurveyInfo
 from seisproc_core.errors import Incomplete, UsageError, check_no_secret
 from seisproc_core.plugins import Described, registry
 
@@ -29,12 +29,9 @@ def format_of(path: Path) -> Described:
         if unfinished(path):
             raise Incomplete(f"{path} is not finished; go on with: seisproc resume {path}")
         raise UsageError(f"{path}: there is no such file or folder")
-    by_suffix = format_named(path)
-    if by_suffix is not None:
-        return by_suffix
-    by_mark = _format_marked(path)
-    if by_mark is not None:
-        return by_mark
+    known = recognised(path)
+    if known is not None:
+        return known
     for entry in _usual(working=path.is_dir()):
         return entry
     raise UsageError(f"no installed format reads {path} (seisproc plugins list shows what is installed)")
@@ -68,6 +65,11 @@ def format_named(path: Path) -> Described | None:
     return next((e for e in registry().of("storage") if suffix in e.spec["suffixes"]), None)
 
 
+def recognised(path: Path) -> Described | None:
+    """The format that the suffix or the first bytes of a file or folder name; None where nothing does."""
+    return format_named(path) or _format_marked(path)
+
+
 def open_survey(path: Path, options: Mapping[str, Any] | None = None) -> Survey:
     """Open a file or folder, whatever its format."""
     entry = format_of(path)
@@ -99,6 +101,16 @@ def function_of(entry: Described, name: str) -> Callable[..., Any] | None:
     package = importlib.import_module(entry.spec["impl"].partition(".")[0])
     found = getattr(package, name, None)
     return found if callable(found) else None
+
+
+def kept_text(info: SurveyInfo) -> list[str]:
+    """Lines of text that a survey keeps of the files it came from, by whatever format knows them."""
+    for entry in registry().of("storage"):
+        read = function_of(entry, "kept_text")
+        lines: list[str] = read(info.file) if read is not None else []
+        if lines:
+            return lines
+    return []
 
 
 def unfinished(target: Path) -> list[Path]:

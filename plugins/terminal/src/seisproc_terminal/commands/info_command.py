@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seisproc_core.data.formats import format_of, function_of, open_survey
+from seisproc_core.data.formats import format_of, function_of, kept_text, open_survey
 from seisproc_core.errors import UsageError
 from seisproc_terminal import output
 from seisproc_terminal.options import as_typed, given, json_option, reading_options, words_of
@@ -114,6 +114,7 @@ def _survey_facts(survey: Survey) -> dict[str, Any]:
         "sorted_by": ", ".join(order.sorted_by) or "no word",
         "gathers_together": ", ".join(order.contiguous) or "of no word",
         "words": words,
+        "text": kept_text(survey.info),
         "findings": list(survey.notes),
     }
 

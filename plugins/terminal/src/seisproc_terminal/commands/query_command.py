@@ -37,14 +37,14 @@ _CONFIGURATION: dict[str, Any] = {
 def command(survey: Path, sql: str, as_csv: bool, as_json: bool) -> None:
     """Answer one SELECT over the table `headers` of SURVEY: a row per trace in stored order, header words as stored.
 
-    OFFSET is a word of SQL, so that the header word is written "offset". DuckDB answers (install
-    seisproc-terminal[query]). Only words that the query names are read; nothing is changed, and no file but the survey
-    can be reached.
+    OFFSET is a word of SQL too; where SQL cannot mean its own, the header word is taken ("offset" always is). DuckDB
+    answers (install seisproc-terminal[query]). Only words that the query names are read; nothing is changed, and no
+    file but the survey can be reached.
 
     \b
     Examples:
       seisproc query line.seis "select cdp, count(*) as fold from headers group by cdp order by cdp"
-      seisproc query line.seis 'select max(abs("offset")) from headers where dead = 0' --json
+      seisproc query line.seis "select max(abs(offset)) from headers where dead = 0" --json
     """
     names, rows = answer(open_survey(survey).headers(), sql)
     if as_json:
@@ -75,7 +75,10 @@ def answer(headers: Headers, sql: str) -> tuple[list[str], list[list[Any]]]:
     columns = {name: headers.column(name) for name in _named(sql, list(headers))}
     with duckdb.connect(":memory:", config=_CONFIGURATION) as connection:
         try:
-            statements = duckdb.extract_statements(sql)
+            try:
+                statements = duckdb.extract_statements(sql)
+            except duckdb.ParserException:
+                statements = duckdb.extract_statements(_with_offset(sql))
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise UsageError("a query is one SELECT")
             connection.register("headers", pa.table(columns))
@@ -84,6 +87,13 @@ def answer(headers: Headers, sql: str) -> tuple[list[str], list[list[Any]]]:
         except (duckdb.Error, OverflowError) as error:
             message = " ".join(str(error).split())
             raise UsageError(f"the query cannot be answered: {message[:300]}") from None
+
+
+def _with_offset(sql: str) -> str:
+    """The query with the header word ``offset`` in quotes, but where a number follows, as in LIMIT 5 OFFSET 5."""
+    parts = re.split(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")", sql)
+    parts[::2] = [re.sub(r"\boffset\b(?!\s+\d)", '"offset"', part, flags=re.IGNORECASE) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _named(sql: str, words: list[str]) -> list[str]:
