@@ -28,9 +28,9 @@ def numba_kernel(folder: str, stage: int, segment: int, slot: int) -> Receipt:
 
     traces = np.ones((TRACES, SAMPLES), np.float32)
     out, first, end = np.empty_like(traces), np.zeros(TRACES, np.int64), np.full(TRACES, SAMPLES, np.int64)
-    control = _begin(folder, segment, slot)
+    control, unwanted = _begin(folder, segment, slot), np.empty((0, 0), np.float32)
     while True:
-        agc(traces, first, end, 60, 60, out, control.flag)
+        agc(traces, first, end, 60, 60, out, unwanted, control.flag)
 
 
 def reader(folder: str, stage: int, segment: int, slot: int) -> Receipt:

@@ -17,6 +17,7 @@ KERNELS = {(spec.name, spec.backend): spec for spec in seisproc_kernels() if spe
 ACCELERATED = [key for key in KERNELS if key[1] != "reference"]
 GAUSSIAN = np.exp(-((3.8090232 * np.arange(31) / 31) ** 2))
 ARGUMENTS = {"agc": [(31, 31), (31, 30), (1, 0), (400, 400)], "agc_gaussian": [(GAUSSIAN, True), (GAUSSIAN, False)]}
+UNWANTED = np.empty((0, 0), np.float32)
 CASES = [(name, backend, i) for name, backend in ACCELERATED for i in range(len(ARGUMENTS[name]))]
 
 
@@ -44,14 +45,22 @@ def test_equals_reference(name, backend, case, panel):
     traces = panels()[panel].astype(np.float32)
     first, end = windows(*traces.shape)
     flag = np.zeros(1, np.uint8)
-    found, expected = np.full_like(traces, np.nan), np.full_like(traces, np.nan)
     arguments = ARGUMENTS[name][case]
-    resolve(KERNELS[name, backend].impl)(traces, first, end, *arguments, found, flag)
-    resolve(KERNELS[name, "reference"].impl)(traces, first, end, *arguments, expected, flag)
-    assert np.isfinite(expected).all() and np.any(expected)
-    scale = np.sqrt(np.mean(expected.astype(np.float64) ** 2))
-    assert np.sqrt(np.mean((found.astype(np.float64) - expected) ** 2)) <= 1e-5 * scale
-    assert np.allclose(found, expected, rtol=1e-5, atol=1e-30)
+    made = {}
+    for form in (backend, "reference"):
+        alone, out, gain = (np.full_like(traces, np.nan) for _ in range(3))
+        kernel = resolve(KERNELS[name, form].impl)
+        kernel(traces, first, end, *arguments, alone, UNWANTED, flag)
+        kernel(traces, first, end, *arguments, out, gain, flag)
+        assert np.array_equal(alone, out)  # whether gains are wanted changes no bit
+        made[form] = out, gain
+    for found, expected in zip(made[backend], made["reference"], strict=True):
+        assert np.isfinite(expected).all() and np.any(expected)
+        scale = np.sqrt(np.mean(expected.astype(np.float64) ** 2))
+        assert np.sqrt(np.mean((found.astype(np.float64) - expected) ** 2)) <= 1e-5 * scale
+        assert np.allclose(found, expected, rtol=1e-5, atol=1e-30)
+    out, gain = made[backend]
+    assert np.allclose(np.where(gain > 0, traces, 0) * gain.astype(np.float64), out, rtol=1e-5, atol=1e-30)
 
 
 def test_every_kernel_has_a_reference():
@@ -69,7 +78,7 @@ def test_cancel_latency(name, backend):
 
     def run() -> None:
         for _ in range(1000):
-            kernel(traces, first, end, *ARGUMENTS[name][0], out, flag)
+            kernel(traces, first, end, *ARGUMENTS[name][0], out, UNWANTED, flag)
 
     def raise_flag() -> None:
         time.sleep(0.1)

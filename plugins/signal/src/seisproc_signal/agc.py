@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -75,16 +75,10 @@ class Agc(Processor):
         else:
             weights = np.exp(-((GAUSSIAN_CUT * np.arange(half) / half) ** 2))
             name, window = "agc_gaussian", (weights, self.mode == "centred")
-        if name != TRIANGLE:
-            context.kernel(name)(batch.traces, first, end, *window, out, context.flag)
-        gain = context.empty(out.shape) if "gain" in context.saving else None
-        if name == TRIANGLE or gain is not None:
-            for rows, inside, live, level in LEVELS[name](batch.traces, first, end, *window, context.flag):
-                if name == TRIANGLE:
-                    _divide(live, level, out[rows])
-                if gain is not None:
-                    _divide(inside, level, gain[rows])
-        if gain is not None:
+        gain = context.empty(out.shape) if "gain" in context.saving else np.empty((0, 0), np.float32)
+        form = triangle if name == TRIANGLE else context.kernel(name)
+        form(batch.traces, first, end, *window, out, gain, context.flag)
+        if gain.size:
             context.save("gain", gain)
         return batch.with_traces(out)
 
@@ -96,6 +90,7 @@ def agc(
     before: int,
     after: int,
     out: np.ndarray,
+    gain: np.ndarray,
     flag: np.ndarray,
 ) -> None:
     """Divide by the rms of the live samples in ``[i - before, i + after]``: reference form.
@@ -108,6 +103,9 @@ def agc(
         Live windows, int64 ``(n_traces,)``, inside the trace.
     before, after
         Samples of the window before and after its centre, at most `n_samples`.
+    gain
+        Filled with what samples were multiplied by, 0 outside the live window and where there is no energy: float32, of
+        the shape of `out`, or empty where nobody wants it.
     flag
         uint8 ``(1,)``, raised to cancel.
 
@@ -116,8 +114,7 @@ def agc(
     Cancelled
         When the flag was raised.
     """
-    for rows, _, live, rms in _rms_levels(traces, first, end, before, after, flag):
-        _divide(live, rms, out[rows])
+    _apply(_rms_levels(traces, first, end, before, after, flag), out, gain)
 
 
 def agc_gaussian(
@@ -127,6 +124,7 @@ def agc_gaussian(
     weights: np.ndarray,
     normalise: bool,
     out: np.ndarray,
+    gain: np.ndarray,
     flag: np.ndarray,
 ) -> None:
     """Divide by the weighted rms of the live samples around each: reference form.
@@ -137,11 +135,34 @@ def agc_gaussian(
         Weight at distance 0, 1, ... from the centre, float64.
     normalise
         Divide the weighted power by the sum of the weights of live samples.
-    traces, first, end, out, flag
+    traces, first, end, out, gain, flag
         As for `agc`.
     """
-    for rows, _, live, rms in _gaussian_levels(traces, first, end, weights, normalise, flag):
-        _divide(live, rms, out[rows])
+    _apply(_gaussian_levels(traces, first, end, weights, normalise, flag), out, gain)
+
+
+def triangle(
+    traces: np.ndarray,
+    first: np.ndarray,
+    end: np.ndarray,
+    half: int,
+    mirrored: bool,
+    out: np.ndarray,
+    gain: np.ndarray,
+    flag: np.ndarray,
+) -> None:
+    """Divide by the mean magnitude of the live samples under a triangle: the only form.
+
+    Parameters
+    ----------
+    half
+        Samples from the top of the triangle to its foot.
+    mirrored
+        Continue the whole trace by its mirror image; otherwise only live samples count.
+    traces, first, end, out, gain, flag
+        As for `agc`.
+    """
+    _apply(_triangle_levels(traces, first, end, half, mirrored, flag), out, gain)
 
 
 def window_sums(values: np.ndarray, before: int, after: int) -> np.ndarray:
@@ -215,13 +236,6 @@ def _triangle(values: np.ndarray, half: int, mirrored: bool) -> np.ndarray:
     return smooth
 
 
-LEVELS: dict[str, Callable[..., Levels]] = {
-    "agc": _rms_levels,
-    "agc_gaussian": _gaussian_levels,
-    TRIANGLE: _triangle_levels,
-}
-
-
 def _live_blocks(
     traces: np.ndarray, first: np.ndarray, end: np.ndarray, flag: np.ndarray, count: int = ROWS
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
@@ -233,6 +247,13 @@ def _live_blocks(
         rows = slice(row, row + count)
         inside = (sample >= first[rows, None]) & (sample < end[rows, None])
         yield rows, inside.astype(np.float32), np.where(inside, traces[rows], np.float32(0))
+
+
+def _apply(levels: Levels, out: np.ndarray, gain: np.ndarray) -> None:
+    for rows, inside, live, level in levels:
+        _divide(live, level, out[rows])
+        if gain.size:
+            _divide(inside, level, gain[rows])
 
 
 def _divide(live: np.ndarray, rms: np.ndarray, out: np.ndarray) -> None:

@@ -14,7 +14,15 @@ from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims, spectra
 from seisproc_signal.filtering import fft_length
-from seisproc_signal.windows import guided_window, whole_samples, with_live_words
+from seisproc_signal.windows import (
+    check_window,
+    guided_window,
+    whole_samples,
+    window_end,
+    window_start,
+    window_velocity,
+    with_live_words,
+)
 
 ROWS = 32  # traces between two looks at the cancel flag; their spectra stay in cache
 
@@ -23,22 +31,14 @@ ROWS = 32  # traces between two looks at the cancel flag; their spectra stay in 
 class _Analysis(Processor):
     """What both share: a window of live samples, which may follow a velocity, and an axis of their own."""
 
-    start_ms: float | None = param(
-        None, help="First time of the window at offset 0; the first live sample when left out.", unit="ms"
-    )
-    end_ms: float | None = param(
-        None, help="Last time of the window at offset 0; the last live sample when left out.", unit="ms"
-    )
-    velocity_m_per_s: float | None = param(
-        None, help="Velocity that the times of the window follow.", unit="m/s", above=0
-    )
+    start_ms: float | None = window_start()
+    end_ms: float | None = window_end()
+    velocity_m_per_s: float | None = window_velocity()
 
     def check(self, layout: Layout) -> None:
         if layout.sampling.domain != "time":
             raise self.bad("start_ms", f"needs traces in time, these are in {layout.sampling.domain}")
-        if self.start_ms is not None and self.end_ms is not None and self.start_ms >= self.end_ms:
-            raise self.bad("start_ms", f"must lie before end_ms ({self.end_ms:g} ms)")
-        guided_window(layout, self.start_ms, self.end_ms, self.velocity_m_per_s)
+        check_window(self, layout, "start_ms", "end_ms")
 
     def axis(self, layout: Layout) -> Sampling:
         """The sample axis of the result."""

@@ -12,7 +12,15 @@ from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims
-from seisproc_signal.windows import guided_window, whole_samples, with_live_words
+from seisproc_signal.windows import (
+    check_window,
+    guided_window,
+    whole_samples,
+    window_end,
+    window_start,
+    window_velocity,
+    with_live_words,
+)
 
 KERNELS = ("autocorrelate", "levinson", "convolve")
 
@@ -28,15 +36,9 @@ class _PredictionError(Processor):
     prewhitening_percent: float = param(
         0.1, help="White noise added to the zero lag.", unit="%", minimum=0, maximum=100
     )
-    design_start_ms: float | None = param(
-        None, help="First time of the design window at offset 0; the first live sample when left out.", unit="ms"
-    )
-    design_end_ms: float | None = param(
-        None, help="Last time of the design window at offset 0; the last live sample when left out.", unit="ms"
-    )
-    velocity_m_per_s: float | None = param(
-        None, help="Velocity that the times of the design window follow.", unit="m/s", above=0
-    )
+    design_start_ms: float | None = window_start()
+    design_end_ms: float | None = window_end()
+    velocity_m_per_s: float | None = window_velocity()
     output: Literal["data", "operator"] = param("data", help="Deconvolved traces, or prediction-error operators.")
 
     def _lags(self, layout: Layout) -> tuple[int, int]:
@@ -57,10 +59,7 @@ class _PredictionError(Processor):
         if gap + taps > layout.n_samples:
             longest = layout.n_samples * interval_ms
             raise self.bad("operator_ms", f"and the gap together must not exceed the trace of {longest:g} ms")
-        if self.design_start_ms is not None and self.design_end_ms is not None:  # noqa: SIM102
-            if self.design_start_ms >= self.design_end_ms:
-                raise self.bad("design_start_ms", f"must lie before design_end_ms ({self.design_end_ms:g} ms)")
-        self._design(layout)
+        check_window(self, layout, "design_start_ms", "design_end_ms")
 
     def notes(self, layout: Layout) -> list[str]:
         gap, taps = self._lags(layout)

@@ -15,10 +15,11 @@ def agc(
     before: int,
     after: int,
     out: np.ndarray,
+    gain: np.ndarray,
     flag: np.ndarray,
 ) -> None:
     """`seisproc_signal.agc.agc`, one pass over each trace."""
-    if not _agc(traces, first, end, before, after, out, flag):
+    if not _agc(traces, first, end, before, after, out, gain, flag):
         raise Cancelled
 
 
@@ -29,10 +30,11 @@ def agc_gaussian(
     weights: np.ndarray,
     normalise: bool,
     out: np.ndarray,
+    gain: np.ndarray,
     flag: np.ndarray,
 ) -> None:
     """`seisproc_signal.agc.agc_gaussian`, by direct summation."""
-    if not _agc_gaussian(traces, first, end, weights, normalise, out, flag):
+    if not _agc_gaussian(traces, first, end, weights, normalise, out, gain, flag):
         raise Cancelled
 
 
@@ -66,8 +68,16 @@ def _divide(trace, tail, head, inverse_count, result):  # type: ignore[no-untype
             result[i] = trace[i] / rms if rms > 0 else 0.0
 
 
-@jit("boolean(samples_in, indices, indices, int64, int64, samples_out, flag)")
-def _agc(traces, first, end, before, after, out, flag):  # type: ignore[no-untyped-def]
+@jit()
+def _invert(tail, head, inverse_count, gain):  # type: ignore[no-untyped-def]
+    """One over the rms."""
+    for i in range(len(tail)):
+        rms = np.sqrt((tail[i] + head[i]) * inverse_count[i])
+        gain[i] = 1 / rms if rms > 0 else 0.0
+
+
+@jit("boolean(samples_in, indices, indices, int64, int64, samples_out, samples_out, flag)")
+def _agc(traces, first, end, before, after, out, gain, flag):  # type: ignore[no-untyped-def]
     n = traces.shape[1]
     width = before + after + 1
     size = (n + 2 * width - 1) // width * width
@@ -94,6 +104,9 @@ def _agc(traces, first, end, before, after, out, flag):  # type: ignore[no-untyp
         # Every window is the tail of one block and the head of the next: no subtraction, so nothing drifts.
         _scan(power, width, head, tail)
         _divide(trace, tail[:length], head[width : width + length], inverse_count[:length], out[row, start:stop])
+        if gain.shape[0]:
+            gain[row] = 0
+            _invert(tail[:length], head[width : width + length], inverse_count[:length], gain[row, start:stop])
     return True
 
 
@@ -110,8 +123,8 @@ def _correlate(padded, weights, length, out):  # type: ignore[no-untyped-def]
             out[i] += weight * (left[i] + right[i])
 
 
-@jit("boolean(samples_in, indices, indices, values, boolean, samples_out, flag)")
-def _agc_gaussian(traces, first, end, weights, normalise, out, flag):  # type: ignore[no-untyped-def]
+@jit("boolean(samples_in, indices, indices, values, boolean, samples_out, samples_out, flag)")
+def _agc_gaussian(traces, first, end, weights, normalise, out, gain, flag):  # type: ignore[no-untyped-def]
     half = len(weights)
     n = traces.shape[1]
     power = np.zeros(n + 2 * half)
@@ -136,4 +149,9 @@ def _agc_gaussian(traces, first, end, weights, normalise, out, flag):  # type: i
         for i in range(length):
             mean = total[i] / inside[i] if normalise else total[i]
             result[i] = trace[i] / np.sqrt(mean) if mean > 0 else 0.0
+        if gain.shape[0]:
+            gain[row] = 0
+            for i in range(length):
+                mean = total[i] / inside[i] if normalise else total[i]
+                gain[row, start + i] = 1 / np.sqrt(mean) if mean > 0 else 0.0
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from seisproc_core.data.gather import Layout, mute_outside
 from seisproc_core.data.sampling import Sampling
 from seisproc_core.data.tables import Table
+from seisproc_core.processing.params import param
+from seisproc_core.processing.processor import Processor
 
 ROWS = 32  # traces measured at a time: copies of them stay in cache
 PIECE = 128  # samples whose squares are summed in single precision
@@ -30,6 +33,35 @@ def nearest_sample(samples: np.ndarray) -> np.ndarray:
 def whole_samples(time_ms: float, sampling: Sampling) -> int:
     """A length of time in samples, rounded to the nearest."""
     return int(nearest_sample(np.array(time_ms / 1000 / sampling.interval_s)))
+
+
+def window_start() -> Any:
+    """The parameter that says where a guided window begins."""
+    return param(None, help="First time of the window at offset 0; the first live sample when left out.", unit="ms")
+
+
+def window_end() -> Any:
+    """The parameter that says where a guided window ends."""
+    return param(None, help="Last time of the window at offset 0; the last live sample when left out.", unit="ms")
+
+
+def window_velocity() -> Any:
+    """The parameter for the velocity that a guided window follows."""
+    return param(None, help="Velocity that the times of the window follow.", unit="m/s", above=0)
+
+
+def check_window(step: Processor, layout: Layout, start: str, end: str) -> None:
+    """Refuse a guided window that is empty by its parameters, or follows offsets that the data lack.
+
+    Parameters
+    ----------
+    start, end
+        Names of the parameters that hold its times.
+    """
+    start_ms, end_ms, velocity = getattr(step, start), getattr(step, end), getattr(step, "velocity_m_per_s")  # noqa: B009
+    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+        raise step.bad(start, f"must lie before {end} ({end_ms:g} ms)")
+    guided_window(layout, start_ms, end_ms, velocity)
 
 
 def guided_window(

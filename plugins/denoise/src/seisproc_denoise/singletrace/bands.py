@@ -16,6 +16,7 @@ Mode = Literal["soft", "hard", "garrote", "adaptive"]
 Rule = Literal["universal", "sigma"]
 
 ROWS = 64  # traces between two looks at the cancel flag: their coefficients stay near, and calls cost little
+VOICES = 16  # frequencies to the octave, of transforms that space them so
 SHAPES = {"soft": 0, "adaptive": 0, "hard": 1, "garrote": 2}
 ALL = slice(None)
 # Median magnitude of Gaussian noise of unit variance (per part, for complex cells: Rayleigh).

@@ -8,9 +8,8 @@ import attrs
 import numpy as np
 import scipy
 
-from seisproc_denoise.singletrace.bands import Band, Modify
+from seisproc_denoise.singletrace.bands import VOICES, Band, Modify
 
-VOICES = 16  # per octave
 WIDTH = 0.25  # of a voice in octaves: standard deviation of its Gaussian in log2 f
 OVERLAP = VOICES * WIDTH * np.sqrt(2 * np.pi)  # sum of all Gaussians at one frequency
 BANDWIDTH = WIDTH * np.log(2) * np.sqrt(np.pi)  # of a voice for white noise, as part of its frequency

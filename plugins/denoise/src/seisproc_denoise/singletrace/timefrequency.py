@@ -10,13 +10,12 @@ import numpy as np
 import scipy
 from numpy.lib.stride_tricks import sliding_window_view
 
-from seisproc_denoise.singletrace.bands import Band, Modify
+from seisproc_denoise.singletrace.bands import VOICES, Band, Modify
 
 Window = Literal["hann", "gaussian"]
 
 # The Gaussian of a voice, exp(-2 pi^2 r^2) at relative distance r from its frequency, is cut where it falls below 1e-4.
 REACH = float(np.sqrt(np.log(1e4) / 2)) / np.pi
-VOICES = 16  # of an S-transform per octave: a Gaussian has a standard deviation of 0.23 octaves
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ from seisproc_core.data.headers import Headers
 from seisproc_core.processing.params import param
 from seisproc_core.processing.survey_scope import SurveyProcessor
 from seisproc_signal.statics.stations import RECEIVER, SOURCE, check_words, keys_of, station_of, stations
-from seisproc_signal.windows import guided_window
+from seisproc_signal.windows import check_window, guided_window, window_end, window_start, window_velocity
 
 ALL = ("source", "receiver", "offset", "gather")
 DAMPING = {"source": 0.005, "receiver": 0.005, "offset": 0.001, "gather": 0.0}  # trends nobody can place are geology
@@ -28,15 +28,9 @@ class SurfaceConsistent(SurveyProcessor):
     )
     terms: tuple[str, ...] = param(ALL, help="Terms to solve for: source, receiver, offset, gather.")
     correct: tuple[str, ...] = param(("source", "receiver"), help="Those of them that traces are corrected for.")
-    design_start_ms: float | None = param(
-        None, help="First time of the window at offset 0; the first live sample when left out.", unit="ms"
-    )
-    design_end_ms: float | None = param(
-        None, help="Last time of the window at offset 0; the last live sample when left out.", unit="ms"
-    )
-    velocity_m_per_s: float | None = param(
-        None, help="Velocity that the times of the window follow.", unit="m/s", above=0
-    )
+    design_start_ms: float | None = window_start()
+    design_end_ms: float | None = window_end()
+    velocity_m_per_s: float | None = window_velocity()
     min_traces: int = param(3, help="Traces that a source or a receiver needs to be corrected.", minimum=1)
 
     def check(self, layout: Layout) -> None:
@@ -49,11 +43,9 @@ class SurfaceConsistent(SurveyProcessor):
                     name, f"must be some of {', '.join(allowed)}, each once, not {', '.join(chosen) or 'none'}"
                 )
         check_words(self, layout, "source", *(name for name in self.terms if name != "offset"))
-        if "offset" in self.terms or self.velocity_m_per_s is not None:
+        if "offset" in self.terms:
             layout.headers.column("offset")
-        if self.design_start_ms is not None and self.design_end_ms is not None:  # noqa: SIM102
-            if self.design_start_ms >= self.design_end_ms:
-                raise self.bad("design_start_ms", f"must lie before design_end_ms ({self.design_end_ms:g} ms)")
+        check_window(self, layout, "design_start_ms", "design_end_ms")
 
     def notes(self, layout: Layout) -> list[str]:
         live = np.subtract(*layout.live_window[::-1]) > 0

@@ -172,7 +172,7 @@ def check_repeatable(subject: Subject) -> None:
     """The same bytes twice in this process, and in another one."""
     expected = answers(subject)
     assert answers(subject) == expected, "gives another result the second time"
-    found = subject.elsewhere.answers(subject)
+    found = subject.elsewhere.answers(subject.cls)
     assert found == expected, f"gives another result in another process: {found}"
 
 

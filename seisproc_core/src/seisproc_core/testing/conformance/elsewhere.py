@@ -6,27 +6,25 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from seisproc_core.processing.processor import Processor
-    from seisproc_core.testing.conformance.subject import Subject
+from seisproc_core.processing.processor import Processor
 
-CHILD = "from seisproc_core.testing.conformance import elsewhere; elsewhere.answer()"
+CHILD = "from seisproc_core.testing.conformance.answering import answer; answer()"
 
 
 class Elsewhere:
     """Another process, started when first asked, that answers for all of these processors."""
 
     def __init__(self, classes: list[type[Processor]]) -> None:
-        self._references = [f"{cls.__module__}:{cls.__qualname__}" for cls in classes]
+        self._references = [_reference(cls) for cls in classes]
         self._answers: dict[str, Any] | None = None
 
-    def answers(self, subject: Subject) -> list[str]:
-        """What `conduct.answers` gives there."""
+    def answers(self, cls: type[Processor]) -> list[str]:
+        """What `conduct.answers` gives there for one of them."""
         if self._answers is None:
             self._answers = self._ask()
-        answer = self._answers[f"{subject.cls.__module__}:{subject.cls.__qualname__}"]
+        answer = self._answers[_reference(cls)]
         assert isinstance(answer, list), f"fails in another process: {answer}"
         return answer
 
@@ -42,17 +40,5 @@ class Elsewhere:
         return answers
 
 
-def answer() -> None:
-    """The other process: print the answers of the processors named on stdin, or why one fails."""
-    from seisproc_core.specs import resolve
-    from seisproc_core.testing.conformance.conduct import answers
-    from seisproc_core.testing.conformance.subject import subject
-
-    out, sys.stdout = sys.stdout, sys.stderr  # processors may print
-    made: dict[str, Any] = {}
-    for reference in json.load(sys.stdin):
-        try:
-            made[reference] = answers(subject(resolve(reference)))
-        except Exception as error:  # whatever a processor raises is its answer
-            made[reference] = f"{type(error).__name__}: {error}"
-    json.dump(made, out)
+def _reference(cls: type[Processor]) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
