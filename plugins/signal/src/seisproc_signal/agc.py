@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -76,7 +76,7 @@ class Agc(Processor):
             weights = np.exp(-((GAUSSIAN_CUT * np.arange(half) / half) ** 2))
             name, window = "agc_gaussian", (weights, self.mode == "centred")
         gain = context.empty(out.shape) if "gain" in context.saving else np.empty((0, 0), np.float32)
-        form = triangle if name == TRIANGLE else context.kernel(name)
+        form: Callable[..., None] = triangle if name == TRIANGLE else context.kernel(name)
         form(batch.traces, first, end, *window, out, gain, context.flag)
         if gain.size:
             context.save("gain", gain)
