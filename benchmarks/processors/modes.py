@@ -147,22 +147,23 @@ def _pursued(batch: Gather) -> Any:
 
 _BAND = {"low_hz": LOW_HZ, "high_hz": HIGH_HZ}
 _SHRINKING = {"rule": "universal", "mode": "soft"}  # as the peers do
+_EACH = {**_SHRINKING, "noise": "each"}  # likewise
 CASES = (
     Case(
-        use="wavelet_denoise", label="DWT", parameters={"wavelet": WAVELET, "levels": LEVELS, **_SHRINKING},
+        use="wavelet_denoise", label="DWT", parameters={"wavelet": WAVELET, "levels": LEVELS, **_EACH},
         goal=20_000, peers={"PyWavelets, NumPy median": _wavelets},
         multiplications=4 * 8 * SAMPLES,
     ),
     Case(
-        use="wavelet_denoise", label="SWT", parameters={"kind": "swt", "levels": LEVELS, **_SHRINKING},
+        use="wavelet_denoise", label="SWT", parameters={"kind": "swt", "levels": LEVELS, **_EACH},
         peers={"PyWavelets swt, NumPy median": _stationary}, multiplications=4 * 8 * LEVELS * SAMPLES,
     ),
     Case(
-        use="wavelet_denoise", label="WPT", parameters={"kind": "wpt", "levels": LEVELS, **_SHRINKING},
+        use="wavelet_denoise", label="WPT", parameters={"kind": "wpt", "levels": LEVELS, **_EACH},
         peers={"PyWavelets packets, NumPy median": _packets}, multiplications=2 * 8 * LEVELS * SAMPLES,
     ),
     Case(
-        use="wavelet_denoise_spatial", parameters={"levels": LEVELS, **_SHRINKING}, multiplications=4 * 8 * SAMPLES,
+        use="wavelet_denoise_spatial", parameters={"levels": LEVELS, **_EACH}, multiplications=4 * 8 * SAMPLES,
         peers={"PyWavelets, SciPy median_filter": _wavelets_of_neighbours},
     ),
     Case(

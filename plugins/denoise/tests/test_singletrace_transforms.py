@@ -37,7 +37,7 @@ def collect(transform: Transform, traces: np.ndarray, first: int = 0, end: int |
     bands: list[Band] = []
 
     def keep(band: Band) -> None:
-        bands.append(Band(band.cells.copy(), band.first, band.end, per_value=band.per_value))
+        bands.append(attrs.evolve(band, cells=band.cells.copy(), gauge=None))
 
     count = len(traces)
     transform.rework(traces, np.full(count, first), np.full(count, traces.shape[1] if end is None else end), keep)
@@ -94,15 +94,22 @@ def test_live_cells_hold_the_energy_of_what_is_live(transform):
     assert live > 0.8 * all_ > 0
 
 
-def test_dwt_and_wpt_are_those_of_pywavelets():
+def test_dwt_and_wpt_are_those_of_pywavelets_the_finest_first():
     traces = noise(4, 333)
     details = pywt.wavedec(traces, "sym5", level=3, axis=-1)[1:]
-    for band, expected in zip(collect(Dwt("sym5", 3), traces), details, strict=True):
+    for band, expected in zip(collect(Dwt("sym5", 3), traces), reversed(details), strict=True):
         assert np.array_equal(band.cells, expected)
-    packets = pywt.WaveletPacket(traces[0], "sym5", maxlevel=2)
-    expected = [packets[path].data for path in ("ad", "da", "dd")]
-    for band, leaf in zip(collect(Wpt("sym5", 2), traces), expected, strict=True):
+    packets = pywt.WaveletPacket(traces[0], "sym5", maxlevel=3)
+    expected = [node.data for node in packets.get_level(3, order="freq")][:0:-1]
+    for band, leaf in zip(collect(Wpt("sym5", 3), traces), expected, strict=True):
         assert np.allclose(band.cells[0], leaf, atol=1e-6)
+
+
+def test_white_noise_has_the_level_of_the_finest_band_in_all_others():
+    traces = noise(60, 2000)
+    for transform in (Dwt("db4", 4), Swt("db4", 4), Wpt("db4", 3)):
+        levels = [np.std(band.cells[:, 20:-20]) / band.white for band in collect(transform, traces)]
+        assert np.allclose(levels, levels[0], rtol=0.06)
 
 
 def test_swt_is_that_of_pywavelets_but_for_alignment():

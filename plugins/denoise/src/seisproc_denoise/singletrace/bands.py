@@ -14,6 +14,7 @@ from seisproc_core.processing.context import Context
 
 Mode = Literal["soft", "hard", "garrote", "adaptive"]
 Rule = Literal["universal", "sigma"]
+Noise = Literal["each", "finest"]
 
 ROWS = 64  # traces between two looks at the cancel flag: their coefficients stay near, and calls cost little
 VOICES = 16  # frequencies to the octave, of transforms that space them so
@@ -38,6 +39,8 @@ class Band:
         Cells of the same shape that tell the noise level where `cells` themselves are too sparse to.
     per_value
         Cells to one independent value of white noise: more than 1 where neighbouring cells overlap.
+    white
+        Standard deviation that white noise has here, as part of what it has in the finest band.
     """
 
     cells: np.ndarray
@@ -45,6 +48,7 @@ class Band:
     end: np.ndarray
     gauge: np.ndarray | None = None
     per_value: float = 1.0
+    white: float = 1.0
 
     @property
     def parts(self) -> int:
@@ -77,6 +81,8 @@ class Transform(Protocol):
         -------
         ndarray
             float32 ``(n_traces, n_samples)``; the traces again, to rounding, where nothing was changed.
+
+        Where bands are scales, the finest comes first.
         """
         ...
 
@@ -141,8 +147,15 @@ def blocks(count: int, context: Context, rows: int = ROWS) -> Iterator[slice]:
         yield slice(start, min(start + rows, count))
 
 
-def shrinker(context: Context, factor: float, rule: Rule, mode: Mode, aperture: np.ndarray | None = None) -> Modify:
-    """What shrinks bands towards zero, with the noise level measured in each.
+def shrinker(
+    context: Context,
+    factor: float,
+    rule: Rule,
+    mode: Mode,
+    aperture: np.ndarray | None = None,
+    noise: Noise = "each",
+) -> Modify:
+    """What shrinks the bands of one block towards zero.
 
     Parameters
     ----------
@@ -153,20 +166,28 @@ def shrinker(context: Context, factor: float, rule: Rule, mode: Mode, aperture: 
         deviation itself.
     aperture
         Traces whose cells tell the noise level of each, int64 ``(n_traces, k)``, -1 for none; by default its own.
+    noise
+        Where the noise level is measured: in ``each`` band, or in the ``finest``, the first one, for all.
     """
     measure, shrink = context.kernel("band_noise"), context.kernel("band_shrink")
+    finest: list[np.ndarray] = []
 
-    def modify(band: Band) -> None:
-        context.check()
+    def measured(band: Band) -> np.ndarray:
         count = len(band.cells)
         near = np.arange(count)[:, None] if aperture is None else aperture
         sigma = np.empty(count)
         gauge = band.reals if band.gauge is None else band.gauge.view(np.float32)
         measure(gauge, band.parts, band.first, band.end, near, sigma, context.flag)
         sigma /= MEDIAN_OF_NOISE[band.parts]
-        limit = sigma
+        return sigma
+
+    def modify(band: Band) -> None:
+        context.check()
+        if noise == "finest" and not finest:
+            finest.append(measured(band))
+        limit = sigma = finest[0] * band.white if noise == "finest" else measured(band)
         if mode == "adaptive":
-            limit = _adaptive(band, sigma) if factor > 0 else np.zeros(count)
+            limit = _adaptive(band, sigma) if factor > 0 else np.zeros_like(sigma)
         elif rule == "universal":
             limit = sigma * np.sqrt(2 * np.log(np.maximum((band.end - band.first) / band.per_value, 2)))
         shrink(band.reals, band.parts, factor * limit, SHAPES[mode], context.flag)

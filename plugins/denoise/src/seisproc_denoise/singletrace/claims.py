@@ -29,7 +29,7 @@ OMP_DENOISE = Claims(
 )
 WAVELET_DENOISE = Claims(
     examples=(
-        {"threshold": 0.4},
+        {"threshold": 0.4, "noise": "each"},
         {"mode": "hard", "rule": "sigma", "kind": "swt", "threshold": 2, "levels": 3},
         {"mode": "garrote", "kind": "wpt", "wavelet": "sym5"},
         {"mode": "adaptive"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
+import numpy as np
 import pywt
 
 from seisproc_core.data.gather import Gather, Layout
@@ -13,7 +14,7 @@ from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_denoise.singletrace import claims
 from seisproc_denoise.singletrace.aperture import chunks, nearest
-from seisproc_denoise.singletrace.bands import Block, Transform, blocks, shrinker
+from seisproc_denoise.singletrace.bands import Block, Modify, Transform, blocks, shrinker
 from seisproc_denoise.singletrace.wavelets import Dwt, Swt, Wpt
 
 KERNELS = ("band_noise", "band_shrink")
@@ -37,11 +38,15 @@ class Shrinking(Processor):
         """The transform for traces of this layout."""
         raise NotImplementedError
 
+    def shrinker(self, context: Context, aperture: np.ndarray | None = None) -> Modify:
+        """What shrinks the bands of one block."""
+        return shrinker(context, self.threshold, self.rule, self.mode, aperture)
+
     def apply(self, batch: Gather, context: Context) -> Gather:
         out = context.empty(batch.traces.shape)
         transform = self.transform(batch)
-        modify = shrinker(context, self.threshold, self.rule, self.mode)
         for rows in blocks(batch.n_traces, context):
+            modify = self.shrinker(context)
             block = Block.of(batch, rows)
             block.finish(transform.rework(block.traces, block.first, block.end, modify), out, rows)
         return batch.with_traces(out)
@@ -56,6 +61,13 @@ class _ByWavelets(Shrinking):
     levels: int | None = param(
         None, help="Levels; by default as many as the trace holds from time 0 on, at most 5.", minimum=1
     )
+
+    noise: Literal["finest", "each"] = param(
+        "finest", help="Level that tells the noise: the finest for all, noise being white, or each its own."
+    )
+
+    def shrinker(self, context: Context, aperture: np.ndarray | None = None) -> Modify:
+        return shrinker(context, self.threshold, self.rule, self.mode, aperture, self.noise)
 
     def check(self, layout: Layout) -> None:
         if self.wavelet not in pywt.wavelist(kind="discrete"):
@@ -92,24 +104,27 @@ def _origin(layout: Layout) -> int:
     return round(-layout.sampling.start_s / layout.sampling.interval_s)
 
 
-@processor("wavelet_denoise", scope="trace", version=3, kernels=KERNELS, claims=claims.WAVELET_DENOISE)
+@processor("wavelet_denoise", scope="trace", version=4, kernels=KERNELS, claims=claims.WAVELET_DENOISE)
 class WaveletDenoise(_ByWavelets):
     """Attenuate random noise by shrinking wavelet coefficients, trace by trace.
 
-    In each level (packet) the noise is taken from the live coefficients c: sigma = median |c| / 0.6745. Coefficients up
-    to the threshold L = `threshold` * sigma (rule ``sigma``) or `threshold` * sigma sqrt(2 ln n) (``universal``, n the
-    independent values of the level) become 0; beyond it soft gives sign(c) (|c| - L), hard c, garrote c - L^2 / c.
-    ``mode = "adaptive"`` is soft with L = `threshold` * sigma^2 / s, s^2 = mean c^2 - sigma^2, level by level: little
-    where signal is strong, all where there is only noise. The coarsest approximation is kept.
+    The noise is taken from the live coefficients c of the finest level (of packets, the highest in frequency), where
+    signal has least: sigma = median |c| / 0.6745, alike in all levels if the noise is white. ``noise = "each"``
+    measures it in each level (packet) by itself. Coefficients up to the threshold L = `threshold` * sigma (rule
+    ``sigma``) or `threshold` * sigma sqrt(2 ln n) (``universal``, n the independent values of the level) become 0;
+    beyond it soft gives sign(c) (|c| - L), hard c, garrote c - L^2 / c. ``mode = "adaptive"`` is soft with L =
+    `threshold` * sigma^2 / s, s^2 = mean c^2 - sigma^2, level by level: little where signal is strong, all where there
+    is only noise. The coarsest approximation is kept.
 
-    The rule ``universal`` removes noise nearly to the last, and is for events with silence between them: where
-    reflections follow each other closely it takes most of them too.
+    After a band-pass, or an anti-alias filter at half the Nyquist frequency, the finest level holds no noise, and next
+    to nothing is removed: denoise before, or measure in each level. That is for events with silence between them, as is
+    the rule ``universal``: where reflections follow each other closely their own median counts as noise, and a third to
+    nearly all of their amplitude is taken.
 
     ``dwt`` is fast but its result depends on how events fall on the dyadic grid, which counts from time 0; ``swt`` has
     none and leaves fewer artefacts, at `levels` times the work; ``wpt`` divides high frequencies as finely as low ones.
 
-    Not for coherent noise, nor for continuous signal that fills more than half of each level: its median then measures
-    the signal. Not before amplitude work: soft and adaptive lower amplitudes.
+    Not for coherent noise. Not before amplitude work: soft and adaptive lower amplitudes.
 
     Sources: Donoho and Johnstone, Biometrika 81 (1994), 425-455; Donoho, IEEE Trans. Inf. Theory 41 (1995), 613-627;
     Gao, J. Comp. Graph. Stat. 7 (1998), 469-488 (garrote); Chang, Yu and Vetterli, IEEE Trans. Image Proc. 9 (2000),
@@ -117,7 +132,7 @@ class WaveletDenoise(_ByWavelets):
     """
 
 
-@processor("wavelet_denoise_spatial", scope="gather", version=3, kernels=KERNELS, claims=claims.WAVELET_DENOISE_SPATIAL)
+@processor("wavelet_denoise_spatial", scope="gather", version=4, kernels=KERNELS, claims=claims.WAVELET_DENOISE_SPATIAL)
 class WaveletDenoiseSpatial(_ByWavelets):
     """Attenuate random noise by shrinking wavelet coefficients, the noise measured over neighbouring traces.
 
@@ -142,7 +157,7 @@ class WaveletDenoiseSpatial(_ByWavelets):
         transform = self.transform(gather)
         for chunk in chunks(nearest(gather.n_traces, self.aperture_traces), context):
             block = Block.of(gather, chunk.needed, together=True)
-            modify = shrinker(context, self.threshold, self.rule, self.mode, block.only_usable(chunk.aperture))
+            modify = self.shrinker(context, block.only_usable(chunk.aperture))
             restored = transform.rework(block.traces, block.first, block.end, modify)
             block.finish(restored, out, chunk.rows, chunk.mine)
         return gather.with_traces(out)

@@ -16,7 +16,7 @@ from seisproc_denoise.singletrace.bands import Band, Modify
 class Dwt:
     """Discrete wavelet transform (Mallat 1989), symmetric at the ends.
 
-    Bands are the details, coarsest first; the approximation is kept as it is.
+    Bands are the details; the approximation is kept as it is.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Dwt:
         windows = [_centred(first, end, wavelet, details[-1].shape[1])]
         for detail in details[-2::-1]:
             windows.append(_centred(*windows[-1], wavelet, detail.shape[1]))
-        for detail, window in zip(details, reversed(windows), strict=True):
+        for detail, window in zip(reversed(details), windows, strict=True):
             modify(Band(detail, *window))
         restored: np.ndarray = pywt.waverec([approximation, *details], wavelet, axis=-1)[:, : traces.shape[1]]
         return restored[:, self.lead :]
@@ -58,18 +58,26 @@ class Wpt:
         wavelet = pywt.Wavelet(self.wavelet)
         traces, first, end = _led(traces, first, end, self.lead)
 
-        def split(cells: np.ndarray, window: tuple[np.ndarray, np.ndarray], level: int, lowest: bool) -> np.ndarray:
+        def split(
+            cells: np.ndarray, window: tuple[np.ndarray, np.ndarray], level: int, lowest: bool, mirrored: bool
+        ) -> np.ndarray:
             if level == self.levels:
                 if not lowest:
                     modify(Band(cells, *window))
                 return cells
             low, high = pywt.dwt(cells, wavelet, axis=-1)
             below = _centred(*window, wavelet, low.shape[1])
-            parts = split(low, below, level + 1, lowest), split(high, below, level + 1, False)
-            merged: np.ndarray = pywt.idwt(*parts, wavelet, axis=-1)[:, : cells.shape[1]]
+            # What a high-pass leaves runs backwards in frequency, so that its upper half is in the low-pass.
+            if mirrored:
+                low = split(low, below, level + 1, lowest, True)
+                high = split(high, below, level + 1, False, False)
+            else:
+                high = split(high, below, level + 1, False, True)
+                low = split(low, below, level + 1, lowest, False)
+            merged: np.ndarray = pywt.idwt(low, high, wavelet, axis=-1)[:, : cells.shape[1]]
             return merged
 
-        return split(np.ascontiguousarray(traces), (first, end), 0, True)[:, self.lead :]
+        return split(np.ascontiguousarray(traces), (first, end), 0, True, False)[:, self.lead :]
 
 
 @attrs.frozen
@@ -92,7 +100,7 @@ class Swt:
         for level, (forward, backward) in enumerate(zip(analysis, synthesis, strict=True), start=1):
             cells = scipy.fft.irfft(spectrum * forward, length, axis=1, overwrite_x=True, workers=1)
             # Padding holds the tails of edge cells: they shrink with the rest but tell nothing of the noise.
-            modify(Band(cells, first, end, per_value=2**level))
+            modify(Band(cells, first, end, per_value=2**level, white=2 ** ((1 - level) / 2)))
             restored += scipy.fft.rfft(cells, axis=1, workers=1) * backward
         back: np.ndarray = scipy.fft.irfft(restored, length, axis=1, overwrite_x=True, workers=1)[:, :n_samples]
         return back
