@@ -13,6 +13,23 @@ from seisproc_core.errors import UsageError
 from seisproc_terminal import output
 from seisproc_terminal.options import rows_of, words_of
 from seisproc_terminal.watching import columns_for
+from seisproc_terminal.yaml_text import yaml_lines
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(["on", "x_1"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(PLAIN)
+def test_yaml_is_read_back_the_same(value: object) -> None:
+    yaml = pytest.importorskip("yaml")
+    lines = list(yaml_lines(value))
+    assert all(line.isprintable() for line in lines)
+    assert yaml.safe_load("\n".join(lines)) == value
 
 
 @given(st.text())

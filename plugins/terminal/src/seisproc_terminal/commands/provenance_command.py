@@ -12,6 +12,7 @@ import click
 from seisproc_core.plugins import registry
 from seisproc_terminal import output
 from seisproc_terminal.options import json_option
+from seisproc_terminal.yaml_text import yaml_lines
 
 _LONGEST = 100
 
@@ -19,25 +20,30 @@ _LONGEST = 100
 @click.command(short_help="Show how a survey was made.")
 @click.argument("survey", type=click.Path(path_type=Path))
 @click.option("--verify", is_flag=True, help="Exit code 1 if an input of the chain has changed or is gone.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the records as YAML.")
 @json_option
-def command(survey: Path, verify: bool, as_json: bool) -> None:
+def command(survey: Path, verify: bool, as_yaml: bool, as_json: bool) -> None:
     """Show the processing behind SURVEY: every flow with its parameters, back to the files it began with.
 
-    Each input is compared with what it was: unchanged, changed, or gone. --json prints the whole records: parameters
-    and tables, checksums of inputs, versions of software, CPU features, times.
+    Each input is compared with what it was: unchanged, changed, or gone. --json and --yaml print the whole records:
+    parameters and tables, checksums of inputs, versions of software, CPU features, times.
 
     \b
     Examples:
       seisproc provenance stack.seis
       seisproc provenance stack.seis --json > stack.provenance.json
+      seisproc provenance stack.seis --yaml
       seisproc provenance stack.seis --verify
     """
     from seisproc_core.jobs.replay import lineage
 
     chain = lineage(survey, registry())
     altered = [item for entry in chain for item in entry["inputs"] if item["state"] != "unchanged"]
+    whole = {"survey": str(survey), "chain": chain, "unchanged": not altered}
     if as_json:
-        output.document({"survey": str(survey), "chain": chain, "unchanged": not altered})
+        output.document(whole)
+    elif as_yaml:
+        click.echo("\n".join(yaml_lines(output.plain(whole))))
     else:
         for entry in chain:
             _show(entry)
