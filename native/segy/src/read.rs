@@ -14,6 +14,8 @@ const BLOCK: usize = 1 << 18;
 /// Lengths of traces whose headers are picked out by the system, where it can: shorter ones are copied whole in the same time,
 /// of longer ones so much would be mapped at once, and read ahead from the disk, that one read for each costs less.
 const PICKED: RangeInclusive<usize> = 1 << 10..=64 << 10;
+/// Fewer headers are scanned before another thread has started.
+const FEWEST_ROWS: usize = 2048;
 /// Otherwise, when only headers are wanted, traces up to this length are read whole: copying 8 KiB out of the page cache costs as much
 /// as the system call that skips it.
 const SCANNED: usize = 8 << 10;
@@ -149,7 +151,7 @@ impl Reader {
         threads: usize,
         control: Control<'_>,
     ) -> Result<()> {
-        let part = share(range.len(), threads);
+        let part = share(range.len(), threads).max(FEWEST_ROWS);
         let mut parts: Vec<(Range<usize>, Vec<Column<'_>>)> =
             range.clone().step_by(part).map(|start| (start..(start + part).min(range.end), Vec::new())).collect();
         for column in columns {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -378,9 +379,10 @@ def _identity(path: str) -> dict[str, Any]:
         edge, block, blocks = 64 << 10, 4 << 10, 64
         offsets = [(0, edge), (max(0, stat.st_size - edge), edge)]
         offsets += [(stat.st_size * i // (blocks + 1), block) for i in range(1, blocks + 1)]
+        small = io.BytesIO(file.read()) if stat.st_size <= 1 << 20 else None  # one read instead of many
         for offset, length in offsets:
-            file.seek(offset)
-            digest.update(file.read(length))
+            (small or file).seek(offset)
+            digest.update((small or file).read(length))
     return {
         "path": os.path.abspath(path),
         "size": stat.st_size,
