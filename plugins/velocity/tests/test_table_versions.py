@@ -100,7 +100,13 @@ def test_mutes_of_seismic_unix(tmp_path: Path) -> None:
     }  # fmt: skip
     assert kind_of_table(table) == "mute"
     assert read_su_mute(text_of(table, "mute", "su"), "again") == table
-    for broken in ("tmute=1\n", "cdp=1\nxmute=1\ntmute=1,2\n", "cdp=1,2\nxmute=1\ntmute=1\n", "xmute=a\ntmute=1\n"):
+    by_shot = read_su_mute(MUTE.replace("cdp", "ep"), "mute.par")
+    assert by_shot["source_station"].tolist() == table["cdp"].tolist() and kind_of_table(by_shot) == "mute"
+    assert read_su_mute(text_of(by_shot, "mute", "su"), "again") == by_shot
+    for broken in (
+        "cdp=1\nep=1\nxmute=1\ntmute=1\n", "hell=1\nxmute=1\ntmute=1\n", "tmute=1\n", "cdp=1\nxmute=1\ntmute=1,2\n",
+        "cdp=1,2\nxmute=1\ntmute=1\n", "xmute=a\ntmute=1\n",
+    ):  # fmt: skip
         (tmp_path / "broken.par").write_text(broken)
         with pytest.raises(UsageError, match=r"broken\.par"):
             read_any(tmp_path / "broken.par")
@@ -115,6 +121,8 @@ def test_mutes_of_seismic_unix(tmp_path: Path) -> None:
         ({"cdp": [1, 1], "static_ms": [3, 4]}, None, "stand in more than one row"),
         ({"cdp": [1], "time_ms": [3]}, None, "do not tell the kind"),
         ({"cdp": [1], "time_ms": [3]}, "mute", "needs the column offset_m"),
+        ({"cdp": [1], "quality": [3]}, "horizons", "needs a column time_ms or depth_m"),
+        ({"inline": [1, 1], "time_ms": [3, 4]}, "horizons", "stand in more than one row"),
         ({"cdp": [1, 1], "offset_m": [5, 5], "time_ms": [3, 4]}, None, "must increase"),
     ],
 )
@@ -126,6 +134,7 @@ def test_what_is_no_table_of_its_kind(columns: dict[str, Any], kind: str | None,
 def test_kinds_are_told_by_their_columns() -> None:
     assert kind_of_table(SLOW) == "velocity"
     assert kind_of_table(Table({"source_station": [1, 2], "static_ms": [3, -4]})) == "statics"
+    assert kind_of_table(Table({"inline": [1], "crossline": [7], "depth_m": [900]}), "horizons") == "horizons"
     assert kind_of_table(Table({"field_record": [1], "channel": [7]}), "edits") == "edits"
     assert kind_of_table(Table({"field_record": [1], "channel": [7], "time_ms": [80]}), "first_breaks")
 

@@ -111,9 +111,9 @@ def test_variants_of_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.par", "cdp=1,2 tnmo=0 vnmo=1500", "2 CDPs, 1 tnmo= and 1 vnmo="),
+        ("a.par", "cdp=1,2 tnmo=0 vnmo=1500", "2 cdp=, 1 tnmo= and 1 vnmo="),
         ("a.par", "tnmo=0,1 vnmo=1500", "function 1 has 2 tnmo= and 1 vnmo="),
-        ("a.par", "tnmo=0 vnmo=1500 smute=1.5", "'smute=1.5' is not cdp="),
+        ("a.par", "tnmo=0 vnmo=1500 smute=1.5", "'smute=1.5' is not tnmo= or vnmo="),
         ("a.txt", "HANDVEL 1\n100 1500 900\n", "cdp 1 has 3 numbers"),
         ("a.txt", "HANDVEL 1\n100 1500\nfoo 900\n", "line 3 is neither"),
         ("a.txt", "100 1500\n900\n", "same number of values"),

@@ -191,7 +191,7 @@ def _read_columns(text: str, time_unit: TimeUnit) -> Table:
 
 def _refuse_seconds(times_ms: np.ndarray) -> None:
     if times_ms.max() < FEW_MS:
-        raise UsageError(f"times up to {times_ms.max():g} look like seconds: say so (time unit s)")
+        raise UsageError(f"times up to {times_ms.max():g} look like seconds: if they are, say so with --time-unit s")
 
 
 def _write_columns(table: Table) -> str:

@@ -1,4 +1,4 @@
-"""Kinds of tables that a project keeps - velocities, mutes, statics, first breaks, picks, edits - and their texts."""
+"""Kinds of tables that a project keeps - velocities, mutes, statics, first breaks, horizons, ... - and their texts."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ def _increasing(table: Table) -> None:
         raise UsageError(f"offset_m must increase along a curve: see {table['offset_m'][wrong[0] + 1]:g}")
 
 
+def _has_time_or_depth(table: Table) -> None:
+    if "time_ms" not in table and "depth_m" not in table:
+        raise UsageError(f"a horizon needs a column time_ms or depth_m; there are {', '.join(table.columns)}")
+
+
 KINDS: dict[str, Kind] = {
     "velocity": Kind(
         summary="velocity or eta over time or depth",
@@ -62,6 +67,12 @@ KINDS: dict[str, Kind] = {
     ),
     "first_breaks": Kind(summary="arrival times", needs=("time_ms",), may=("quality",)),
     "picks": Kind(summary="times on traces", needs=("time_ms",), may=("amplitude", "quality"), unique=False),
+    "horizons": Kind(
+        summary="times or depths of a horizon",
+        needs=(),
+        may=("time_ms", "depth_m", "amplitude", "quality"),
+        check=_has_time_or_depth,
+    ),
     "edits": Kind(summary="traces to kill, reverse or select", needs=()),
 }
 
@@ -142,7 +153,7 @@ def _columns(text: str, names: list[str], path: Path) -> Table:
 
 
 def read_su_mute(text: str, source: str) -> Table:
-    """``cdp=`` once, then ``xmute=`` (m) and ``tmute=`` (s) for each of its CDPs, as `sumute` takes them."""
+    """``cdp=`` (or another header word) once, then ``xmute=`` (m) and ``tmute=`` (s) for each value, as in `sumute`."""
     try:
         return Table(read_functions(text, ("xmute", "tmute"), ("offset_m", "time_ms")).columns, source)
     except UsageError as error:
@@ -151,10 +162,14 @@ def read_su_mute(text: str, source: str) -> Table:
 
 def write_su_mute(table: Table) -> str:
     """The inverse of `read_su_mute`."""
-    if "offset_m" not in table or not set(table.columns) <= {"cdp", "offset_m", "time_ms"}:
-        raise UsageError("mutes of Seismic Unix hold offset_m and time_ms, keyed by cdp or by nothing")
-    parts = list(table.groups("cdp")) if "cdp" in table else [(0.0, table)]
-    lines = [f"cdp={','.join(f'{cdp:.10g}' for cdp, _ in parts)}"] if "cdp" in table else []
+    keys = [name for name in table.columns if name not in ("offset_m", "time_ms")]
+    named = [WORDS[canonical(key)].su for key in keys if canonical(key) in WORDS]
+    if "offset_m" not in table or len(keys) > 1 or len(named) < len(keys) or not all(named):
+        raise UsageError(
+            "mutes of Seismic Unix hold offset_m and time_ms, keyed by one of its header words or by nothing"
+        )
+    parts = list(table.groups(keys[0])) if keys else [(0.0, table)]
+    lines = [f"{named[0]}={','.join(f'{place:.10g}' for place, _ in parts)}"] if keys else []
     for _, part in parts:
         lines.append("xmute=" + ",".join(f"{x:.10g}" for x in part["offset_m"]))
         lines.append("tmute=" + ",".join(f"{t / 1000:.10g}" for t in part["time_ms"]))

@@ -15,7 +15,7 @@ from seisproc_terminal.options import json_option
 if TYPE_CHECKING:
     from seisproc_core.data.table_versions import Version
 
-_KINDS = ("velocity", "mute", "statics", "first_breaks", "picks", "edits")
+_KINDS = ("velocity", "mute", "statics", "first_breaks", "picks", "horizons", "edits")
 _FORMATS = ("csv", "columns", "su", "json", "handvel", "dix")
 _path = click.Path(path_type=Path)
 _folder = click.option("--dir", "folder", type=_path, default=Path("tables"), show_default=True,
