@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seisproc_core.data.headers import Headers, LazyColumns
 from seisproc_core.data.sampling import Sampling
-from seisproc_core.data.survey import OutputPlan, SurveyInfo
+from seisproc_core.data.survey import MemorySurvey, OutputPlan, SurveyInfo
+from seisproc_core.errors import HeaderError
+from seisproc_core.plugins import registry
+from seisproc_core.processing.flow import Flow, Source, Target
 from seisproc_core.processing.ordering import gather_order
 from seisproc_core.processing.plan import StagePlan, stage_from_json, stage_to_json
-from seisproc_core.processing.planning import _fewer_repeats
+from seisproc_core.processing.planning import _fewer_repeats, plan_flow
 from seisproc_core.testing import make_gather
 
 
@@ -89,3 +94,19 @@ def test_gather_order_does_not_depend_on_the_order_in_the_file(keys: list[tuple[
         return headers["trace_id"][order].tolist(), starts.tolist()
 
     assert ids(rows) == ids(shuffled)
+
+
+def test_a_flow_that_looks_at_no_header_loads_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import, also one with an index: a survey may have a hundred million traces."""
+    gather = make_gather(np.zeros((6, 4), np.float32), cdp=np.arange(6, dtype=np.int32))
+
+    def load(name: str) -> np.ndarray:
+        raise AssertionError(f"{name} was loaded")
+
+    survey = MemorySurvey(gather)
+    monkeypatch.setattr(survey, "headers", lambda: Headers(LazyColumns(gather.headers.dtypes, load), 6))
+    sink = Target(storage="survey", path="/nowhere/out.seis", index=(("cdp",),))
+    flow = Flow(source=Source(storage="memory", survey=survey), sink=sink)
+    assert plan_flow(flow, registry(), survey).traces_in == 6
+    with pytest.raises(HeaderError, match="offset"):
+        plan_flow(attrs.evolve(flow, sink=attrs.evolve(sink, index=(("offset",),))), registry(), survey)

@@ -42,20 +42,24 @@ class GatherIndex:
 def index_pieces(headers: HeaderReader, about: Description, words: tuple[str, ...]) -> list[Piece]:
     """The files of one index: ``order.npy``, ``starts.npy`` and ``keys.parquet`` with one row per gather."""
     keys = {word: headers.column(word) for word in words}
-    last = [headers.column(TRACE_ID)] if TRACE_ID in about.words else []
-    order = np.lexsort((*last, *reversed(keys.values()))).astype(np.int64)
-    ordered = {word: values[order] for word, values in keys.items()}
+    order = _order(headers, about, list(keys.values()))
     new = np.zeros(max(len(order) - 1, 0), bool)
-    for values in ordered.values():
-        new |= values[1:] != values[:-1]
+    for word in words:  # one after the other: a survey may have a hundred million traces
+        keys[word] = keys[word][order]
+        new |= keys[word][1:] != keys[word][:-1]
     first = np.concatenate(([0], np.flatnonzero(new) + 1)).astype(np.int64)[: len(order)]
-    table = encode_table({word: values[first] for word, values in ordered.items()})
+    table = encode_table({word: values[first] for word, values in keys.items()})
     starts = np.append(first, np.int64(len(order)))
     return [
         Piece(about.index_key(words, "order.npy"), _npy(order)),
         Piece(about.index_key(words, "starts.npy"), _npy(starts)),
         Piece(about.index_key(words, "keys.parquet"), table),
     ]
+
+
+def _order(headers: HeaderReader, about: Description, keys: list[np.ndarray]) -> np.ndarray:
+    last = [headers.column(TRACE_ID)] if TRACE_ID in about.words else []
+    return np.lexsort((*last, *reversed(keys))).astype(np.int64, copy=False)
 
 
 def read_index(folder: Folder, about: Description, words: Sequence[str]) -> GatherIndex:
@@ -73,10 +77,15 @@ def read_index(folder: Folder, about: Description, words: Sequence[str]) -> Gath
     return GatherIndex(wanted, order, starts)
 
 
-def _npy(values: np.ndarray) -> bytes:
-    out = io.BytesIO()
-    np.lib.format.write_array(out, values.astype("<i8"), version=(1, 0), allow_pickle=False)
-    return out.getvalue()
+def _npy(values: np.ndarray) -> np.ndarray:
+    """The bytes of a ``.npy`` file of int64."""
+    values = values.astype("<i8", copy=False)
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(values))
+    out = np.empty(len(head.getvalue()) + values.nbytes, np.uint8)
+    out[: len(head.getvalue())] = np.frombuffer(head.getvalue(), np.uint8)
+    out[len(head.getvalue()) :] = values.view(np.uint8)
+    return out
 
 
 def _load(folder: Folder, key: str, most: int) -> np.ndarray:

@@ -27,6 +27,9 @@ class LazyColumns(Mapping[str, np.ndarray]):
             self._loaded[name] = self._load(name)
         return self._loaded[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.dtypes  # `Mapping` would load the column to find out
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.dtypes)
 

@@ -30,6 +30,7 @@ from seisproc_core.processing.survey_scope import SurveyProcessor
 
 MAX_REPEATED = 0.05  # share of input traces that neighbouring segments may both read
 MAX_SHARDS_PER_SEGMENT = 8
+_COMPARED = 1 << 20  # traces at a time: a survey may have a hundred million
 MEASURED_BYTES = 2 * BATCH_BYTES  # of input, in a segment that is measured
 
 
@@ -240,8 +241,8 @@ class _Planner:
             step.use != "sort" and not self.registry.load("processors", step.use).headers_only for step in flow.steps
         )
         index = flow.sink.index if last else ()
-        for word in {word for keys in index for word in keys}:
-            headers.column(word)
+        for word in {word for keys in index for word in keys} - set(headers):
+            headers.column(word)  # says which words there are
         return OutputPlan(
             n_traces=layout.n_traces,
             sampling=layout.sampling,
@@ -318,7 +319,9 @@ def _sort_keys(step: Step) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _each_by_itself(layout: Layout) -> bool:
     """Whether every trace is a gather of its own."""
-    return layout.n_gathers == layout.n_traces and bool((np.diff(layout.gather_starts) == 1).all())
+    starts = layout.gather_starts
+    parts = (starts[k : k + _COMPARED + 1] for k in range(0, layout.n_traces, _COMPARED))
+    return layout.n_gathers == layout.n_traces and all(bool((np.diff(part) == 1).all()) for part in parts)
 
 
 def _fewer_repeats(stage: StagePlan, shard_rows: int) -> StagePlan:
