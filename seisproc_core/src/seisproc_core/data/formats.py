@@ -7,11 +7,13 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seisproc_core.data.survey import Survey, SurveyInfo
 from seisproc_core.errors import Incomplete, UsageError, check_no_secret
 from seisproc_core.plugins import Described, registry
+
+if TYPE_CHECKING:
+    from seisproc_core.data.survey import Survey, SurveyInfo
 
 
 def format_of(path: Path) -> Described:
