@@ -50,6 +50,10 @@ def _divided(batch: Gather) -> Any:
     return np.divide(batch.traces, batch.traces, out=np.zeros_like(batch.traces), where=batch.traces != 0)
 
 
+def _subtracted(batch: Gather) -> Any:
+    return batch.traces - batch.traces
+
+
 def _top_muted(batch: Gather) -> Any:
     first = (MUTE_S + batch.headers["offset"] / MUTE_M_PER_S) / INTERVAL_S
     weight = np.clip((np.arange(SAMPLES) - first[:, None]) / MUTE_TAPER, 0, 1)
@@ -113,6 +117,7 @@ CASES = (
     Case(use="gain", label="t^2", parameters={"t_power": 2.0}, peers={"NumPy": _time_power}, same=1e-5),
     Case(use="spreading", parameters={"velocity": VELOCITY}, peers={"NumPy": _spread}, same=1e-3),
     Case(use="trace_balance", label="rms", peers={"NumPy": _balanced}, same=1e-3),
+    Case(use="difference", inputs=("other",), peers={"NumPy subtract": _subtracted}, same=1e-4),
     Case(use="remove_gain", inputs=("gain",), data="spectra", peers={"NumPy divide, where": _divided}, same=1e-4),
     Case(
         use="mute", label="top", peers={"NumPy, weights": _top_muted},

@@ -86,6 +86,14 @@ def _moved_linearly(batch: Gather) -> Any:
     return _filtered(batch, np.exp(2j * np.pi * FREQUENCY * times[:, None]).astype(np.complex64))
 
 
+def _measured(batch: Gather) -> Any:
+    """rms, peak, and mean frequency of the power spectrum."""
+    traces = batch.traces.astype(np.float64)
+    power = np.abs(fft.rfft(traces, 2 * SAMPLES, axis=1, workers=1)) ** 2
+    frequency = fft.rfftfreq(2 * SAMPLES, INTERVAL_S)
+    return np.sqrt(np.mean(traces**2, axis=1)), np.abs(traces).max(axis=1), power @ frequency / power.sum(axis=1)
+
+
 def _spectrum(batch: Gather) -> Any:
     return np.abs(fft.rfft(batch.traces, axis=1, workers=1))
 
@@ -153,6 +161,7 @@ CASES = (
         use="linear_moveout", parameters={"velocity_m_per_s": 1 / SLOPE},
         peers={"SciPy rfft, phase, irfft": _moved_linearly},
     ),
+    Case(use="attributes", peers={"NumPy, SciPy rfft of twice the length": _measured}, transforms=2),
     Case(use="spectrum", peers={"SciPy rfft": _spectrum}, transforms=1),
     Case(
         use="autocorrelation", parameters={"length_ms": 1000 * INTERVAL_S * LAGS},

@@ -127,7 +127,7 @@ def outside(gather: Gather) -> np.ndarray:
 # Tested in modules of their own: they change the axis, the rows, or need another survey, the whole of this one or its
 # geometry.
 ELSEWHERE = {
-    "autocorrelation", "pad", "remove_gain", "spectrum", "taper_traces",
+    "attributes", "autocorrelation", "difference", "pad", "remove_gain", "spectrum", "taper_traces",
     "apply_statics", "elevation_statics", "final_datum", "first_breaks", "refraction_statics", "residual_statics",
     "surface_consistent_amplitude", "surface_consistent_decon", "trim_statics",
 }  # fmt: skip

@@ -308,6 +308,14 @@ WHITEN = Claims(
 
 PAD = Claims(beyond_suite="its gathers are lines, which the suite does not make")
 REMOVE_GAIN = Claims(beyond_suite="it reads a second survey")
+DIFFERENCE = Claims(beyond_suite="it reads a second survey")
+ATTRIBUTES = Claims(
+    examples=(
+        {"start_ms": 100, "end_ms": 500},
+        {"measures": ["mean", "bandwidth_hz", "rms"], "prefix": "early_", "end_ms": 300, "velocity_m_per_s": 2000},
+    ),
+    measured=("trace_rms", "trace_peak", "trace_centroid_hz", "early_mean", "early_bandwidth_hz", "early_rms"),
+)
 RESIDUAL_STATICS = Claims(beyond_suite="it needs a whole survey to measure")
 SURFACE_CONSISTENT_AMPLITUDE = Claims(beyond_suite="it needs a whole survey to measure")
 SURFACE_CONSISTENT_DECON = Claims(beyond_suite="it needs a whole survey to measure")

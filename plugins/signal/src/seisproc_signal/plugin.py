@@ -52,6 +52,8 @@ def seisproc_processors() -> list[str]:
         "seisproc_signal.statics.surface_amplitude:SurfaceConsistentAmplitude",
         "seisproc_signal.statics.surface_decon:SurfaceConsistentDecon",
         "seisproc_signal.ungain:RemoveGain",
+        "seisproc_signal.attributes:Attributes",
+        "seisproc_signal.difference:Difference",
     ]
 
 
