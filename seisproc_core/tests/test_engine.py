@@ -135,6 +135,11 @@ def test_the_result_does_not_depend_on_batches(batch_traces: int, seed: int) -> 
         (("total",), FlowError, "'total' works on gathers"),
         ((Step(use="double", parameters={"by": 3}),), ParameterError, "double: parameter 'by' is not known"),
         (
+            (Step(use="sort", parameters={"gather": ["cdp"]}), Step(use="double", parameters={"by": 3})),
+            ParameterError,
+            "double: parameter 'by' is not known",
+        ),
+        (
             (Step(use="sort", parameters={"gather": ["cpd"]}),),
             HeaderError,
             "'cpd' is not in this survey; did you mean cdp",

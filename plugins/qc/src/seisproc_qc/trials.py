@@ -21,15 +21,15 @@ from seisproc_core.data.tables import Table
 from seisproc_core.errors import ParameterError, UsageError
 from seisproc_core.jobs.engine import Engine
 from seisproc_core.plugins import registry
-from seisproc_core.processing.flow import Flow, Source, Target, word_list
+from seisproc_core.processing.flow import Flow, word_list
 from seisproc_core.processing.ordering import gather_order
 from seisproc_core.processing.planning import plan_flow
 from seisproc_qc import measures
-from seisproc_qc.choosing import ChosenRows, Wanted, chosen_rows, matching
+from seisproc_qc.choosing import Wanted
+from seisproc_qc.running import MOST_BYTES, chosen, in_memory, run, wanted
 
 Against = Literal["first", "base"]
 MOST_TRIALS = 64
-MOST_BYTES = 1 << 30  # of all results together: they are held in memory
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -106,8 +106,8 @@ def parameter_test(
     if against == "base":
         base = {name: _current(loaded, *place) for name, place in places.items()}
         made, flows = [base, *made], [loaded, *flows]
-    gathers = _results(flows, _chosen(loaded, at), first=min(step for step, _ in places.values()))
-    shown_rows = [_wanted(gather, at) for gather in gathers]
+    gathers = _results(flows, chosen(loaded, at), first=min(step for step, _ in places.values()))
+    shown_rows = [wanted(gather, at) for gather in gathers]
     return [_trial(values, gather, shown_rows[0]) for values, gather in zip(made, shown_rows, strict=True)]
 
 
@@ -190,17 +190,10 @@ def shown(value: Any) -> str:
 # ------------------------------------------------------------------------------------------------------- computation
 
 
-def _chosen(flow: Flow, at: Wanted) -> Survey:
-    known = registry()
-    source = flow.source
-    survey = source.survey or known.load("storage", source.storage)().open(source.paths, source.options)
-    return ChosenRows(survey, chosen_rows(flow, survey, known, at))
-
-
 def _results(flows: Sequence[Flow], chosen: Survey, first: int) -> list[Gather]:
     """What each flow makes of the chosen traces; flows differ from step `first` on."""
     known = registry()
-    plans = [plan_flow(_in_memory(flow, chosen), known, chosen) for flow in flows]  # says what is wrong with any
+    plans = [plan_flow(in_memory(flow, chosen), known, chosen) for flow in flows]  # says what is wrong with any
     size = sum(4 * plan.stages[-1].output.n_traces * plan.stages[-1].output.sampling.count for plan in plans)
     if size > MOST_BYTES:
         raise UsageError(f"the results would take {size >> 20} MiB, more than {MOST_BYTES >> 20}: choose fewer gathers")
@@ -210,8 +203,8 @@ def _results(flows: Sequence[Flow], chosen: Survey, first: int) -> list[Gather]:
         made = []
         common = _common(engine, flows[0], start, first)
         for flow in flows:
-            rest = _in_memory(flow, start) if common is None else _from(flow, common, first)
-            made.append(_run(engine, rest))
+            rest = in_memory(flow, start) if common is None else _from(flow, common, first)
+            made.append(run(engine, rest))
     return made
 
 
@@ -222,9 +215,9 @@ def _common(engine: Engine, flow: Flow, start: Survey, first: int) -> Survey | N
     """
     if first == 0:
         return start
-    head = attrs.evolve(_in_memory(flow, start), steps=flow.steps[:first])
+    head = attrs.evolve(in_memory(flow, start), steps=flow.steps[:first])
     last = plan_flow(head, engine.registry, start).stages[-1]
-    made = MemorySurvey(_run(engine, head))
+    made = MemorySurvey(run(engine, head))
     order, starts = gather_order(made.headers(), *_words_at(flow, first))
     planned = None if last.out_starts is None else np.unique(last.out_starts)
     again = np.arange(made.n_traces + 1) if starts is None else starts
@@ -241,33 +234,10 @@ def _words_at(flow: Flow, position: int) -> tuple[tuple[str, ...], tuple[str, ..
     return gather, sort
 
 
-def _in_memory(flow: Flow, survey: Survey) -> Flow:
-    source = Source(storage="memory", gather=flow.source.gather, sort=flow.source.sort, survey=survey)
-    return attrs.evolve(flow.without_saves(), source=source, sink=Target(storage="memory"))
-
-
 def _from(flow: Flow, survey: Survey, first: int) -> Flow:
     gather, sort = _words_at(flow, first)
     source = attrs.evolve(flow.source, gather=gather, sort=sort)
-    return _in_memory(attrs.evolve(flow, source=source, steps=flow.steps[first:]), survey)
-
-
-def _run(engine: Engine, flow: Flow) -> Gather:
-    survey = engine.submit(flow).result().open()
-    return survey.read(slice(0, survey.n_traces))
-
-
-def _wanted(gather: Gather, at: Wanted) -> Gather:
-    """Without the traces that only earlier steps needed; gathers are told apart by the words asked for."""
-    there = {name: values for name, values in at.items() if name in gather.headers}
-    kept = gather.keep(matching(gather.headers, there))
-    change = np.zeros(max(kept.n_traces, 1), bool)
-    change[0] = True
-    for name, values in there.items():
-        if not any(isinstance(value, tuple) for value in values):
-            column = kept.headers[name]
-            change[1 : kept.n_traces] |= column[1:] != column[:-1]
-    return attrs.evolve(kept, gather_starts=np.append(np.flatnonzero(change[: kept.n_traces]), kept.n_traces))
+    return in_memory(attrs.evolve(flow, source=source, steps=flow.steps[first:]), survey)
 
 
 def _trial(values: Mapping[str, Any], gather: Gather, other: Gather) -> Trial:

@@ -55,6 +55,6 @@ def read_functions(text: str, names: tuple[str, str], columns: tuple[str, str]) 
         if len(one) != len(other):
             raise UsageError(f"function {number} has {len(one)} {names[0]}= and {len(other)} {names[1]}=")
     made = {keys[0]: np.repeat(places, [len(one) for one in first])} if places else {}
-    for column, found in zip(columns, (first, second), strict=True):
-        made[column] = np.concatenate(found) * (1000 if column.endswith("_ms") else 1)
+    for column, functions in zip(columns, (first, second), strict=True):
+        made[column] = np.concatenate(functions) * (1000 if column.endswith("_ms") else 1)
     return Table(made)

@@ -241,6 +241,7 @@ class _Planner:
             step.use != "sort" and not self.registry.load("processors", step.use).headers_only for step in flow.steps
         )
         index = flow.sink.index if last else ()
+        done = steps_of(flow, self.registry, self._files) if last else ()  # every step has been looked at by then
         for word in {word for keys in index for word in keys} - set(headers):
             headers.column(word)  # says which words there are
         return OutputPlan(
@@ -250,7 +251,7 @@ class _Planner:
             info=attrs.evolve(
                 info,
                 processed=info.processed or changed,
-                history=(*info.history, *steps_of(flow, self.registry, self._files)),
+                history=(*info.history, *done),
                 datum=self._datum,
             ),
             raw_header_bytes=self.survey.raw_header_bytes,
