@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::errors::Result;
 use crate::fitting;
 use crate::formats::Endian;
-use crate::lengths::{Lengths, Walk};
+use crate::lengths::{Lengths, MOST_WALKED, Walk};
 use crate::refuse;
 use crate::source::Source;
 use crate::text::{self, RECORD};
@@ -20,8 +20,6 @@ const MOST_TEXT_RECORDS: u64 = 4096;
 const MANY_RECORDS: u64 = 100;
 /// Most trace header extensions believed: revision 2.1 defines a few, and each costs 240 bytes a trace.
 const MOST_EXTENSIONS: u64 = 255;
-/// Most traces walked to tell a file of varying trace length from a damaged one.
-const MOST_WALKED: usize = 100_000;
 
 /// One way to read the file, and where its sample count comes from.
 #[derive(Clone, Debug)]
@@ -438,13 +436,8 @@ impl Question<'_> {
         if !lengths.vary() || !(whole || self.lenient && self.varying) {
             return Ok(None);
         }
-        let groups = lengths.groups();
         if !self.varying {
-            return refuse!(
-                "{}: traces vary in length by their trace headers (byte 115): {groups}; lengths=\"pad\" reads them, zeros \
-                 behind the shorter ones, samples= all with one",
-                self.source.path.display()
-            );
+            return Err(lengths.refusal(self.source));
         }
         Ok(Some(shape.clone().with_lengths(lengths, self.source.size - behind, whole, findings)))
     }

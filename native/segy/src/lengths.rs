@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::errors::Result;
+use crate::errors::{Error, Result};
 use crate::formats::Endian;
 use crate::source::Source;
 use crate::words::{TRACE_HEADER, TRACE_INTERVAL, TRACE_SAMPLES};
@@ -11,6 +11,8 @@ use crate::words::{TRACE_HEADER, TRACE_INTERVAL, TRACE_SAMPLES};
 /// First trace header extension of revision 2: its name in its last eight bytes, the sample count at bytes 137-140.
 const EXTENSION_NAME: &[u8] = b"SEG00001";
 const EXTENSION_SAMPLES: usize = 136;
+/// Most traces walked to tell a file of varying trace length from a damaged one.
+pub const MOST_WALKED: usize = 100_000;
 /// Most lengths listed in a message.
 const MOST_LISTED: usize = 4;
 
@@ -28,6 +30,16 @@ impl Lengths {
 
     pub fn vary(&self) -> bool {
         self.samples.windows(2).any(|pair| pair[0] != pair[1])
+    }
+
+    /// What to say to a caller who did not ask for traces of varying length.
+    pub fn refusal(&self, source: &Source) -> Error {
+        Error::Refused(format!(
+            "{}: traces vary in length by their trace headers (byte 115): {}; lengths=\"pad\" reads them, zeros behind the \
+             shorter ones, samples= all with one",
+            source.path.display(),
+            self.groups()
+        ))
     }
 
     /// The lengths, each with the number of traces that have it and the first of them; the commonest first.

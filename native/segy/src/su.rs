@@ -6,7 +6,7 @@ use crate::formats::{Endian, Format};
 use crate::interval;
 use crate::kind::{self, Kind};
 use crate::layout::Shape;
-use crate::lengths::Walk;
+use crate::lengths::{MOST_WALKED, Walk};
 use crate::reader::{GIVEN, Options, Reader};
 use crate::refuse;
 use crate::source::Source;
@@ -70,6 +70,12 @@ fn no_su(source: &Source) -> Result<Error> {
     let header = source.peek(0, TRACE_HEADER)?;
     if header.len() < TRACE_HEADER {
         return Ok(Error::Refused(format!("{path} has {} bytes, less than one SU trace header (240)", source.size)));
+    }
+    for endian in [Endian::Big, Endian::Little] {
+        let (lengths, behind) = su_walk(source, endian, 4).lengths(source.size, MOST_WALKED)?;
+        if lengths.vary() && (behind == source.size || lengths.samples.len() == MOST_WALKED) {
+            return Ok(lengths.refusal(source));
+        }
     }
     let (big, little) = (Endian::Big.u16(&header, TRACE_SAMPLES), Endian::Little.u16(&header, TRACE_SAMPLES));
     let named = fitting::named(su_walk(source, likely_su_endian(source)?, 4), &[])?;

@@ -62,6 +62,12 @@ def test_refused_with_the_lengths_and_the_way_in(segy_bytes: Maker) -> None:
         SegyFile.open(content, lengths="cut")
 
 
+@pytest.mark.parametrize("endian", ["big", "little"])
+def test_su_is_refused_with_the_lengths_too(endian: str) -> None:
+    with pytest.raises(SegyError, match=r'3 with 50 samples .*3 with 40 samples .*lengths="pad" reads them'):
+        SegyFile.open(varying([50, 40] * 3, endian=endian), kind="su")
+
+
 def test_padding_does_nothing_to_equal_traces(segy_bytes: Maker) -> None:
     """Trace headers that say something else than the size must not be walked."""
     for stated in (0, 7, 10):
