@@ -201,6 +201,8 @@ def rows_of(text: str, count: int) -> slice:
         high = (int(end) if end else count) if colon else low + 1
     except ValueError:
         raise UsageError(f"--rows {text}: write first:end, e.g. 0:20") from None
+    if not count:
+        raise UsageError("there is no trace to show")
     if not 0 <= low < min(high, count):
         raise UsageError(f"--rows {text}: there are rows 0:{count}")
     return slice(low, min(high, count))
