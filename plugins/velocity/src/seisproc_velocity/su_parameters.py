@@ -39,10 +39,10 @@ def read_functions(text: str, names: tuple[str, str], columns: tuple[str, str]) 
             wanted = " or ".join(f"{one}=" for one in names)
             raise UsageError(f"'{word[:40]}' is not {wanted}, nor a header word such as cdp=")
         try:
-            found = [float(value) for value in values.strip("'\"").split(",") if value]
+            numbers = [float(value) for value in values.strip("'\"").split(",") if value]
         except ValueError as error:
             raise UsageError(f"{name}= holds something that is no number") from error
-        lists.setdefault(name if own else canonical(name), []).append(found)
+        lists.setdefault(name if own else canonical(name), []).append(numbers)
     keys = [name for name in lists if name not in names]
     if len(keys) > 1:
         raise UsageError(f"{keys[0]}= and {keys[1]}=: functions belong to the values of one header word")

@@ -16,6 +16,7 @@ from seisproc_terminal import output
 from seisproc_terminal.options import as_typed, given, json_option, reading_options, words_of
 
 if TYPE_CHECKING:
+    from seisproc_core.data.headers import Headers
     from seisproc_core.data.survey import Survey
 
 _MAX_RECORD = 64 << 20
@@ -113,10 +114,22 @@ def _survey_facts(survey: Survey) -> dict[str, Any]:
         **({} if survey.info.datum is None else {"datum": str(survey.info.datum)}),
         "sorted_by": ", ".join(order.sorted_by) or "no word",
         "gathers_together": ", ".join(order.contiguous) or "of no word",
+        **_spacing(headers),
         "words": words,
         "text": kept_text(survey.info),
         "findings": list(survey.notes),
     }
+
+
+def _spacing(headers: Headers) -> dict[str, str]:
+    from seisproc_core.data.spacing import trace_spacing
+
+    found = trace_spacing(headers)
+    if found is None:
+        return {}
+    usual, least, greatest = (f"{value:.6g}" for value in (found.usual, found.least, found.greatest))
+    about = "" if least == greatest else f", mostly {least} to {greatest} m"
+    return {"trace_spacing": f"{usual} m between {found.between}{about}"}
 
 
 def _folder_facts(path: Path) -> dict[str, Any]:
