@@ -23,7 +23,7 @@ CUT_MS, FARTHEST_M = 60.0, SPACING_M * FOLD
 CURVES = 176  # parabolas of a Radon transform, as many as the step takes for these data
 SLOPES = 101
 SLANTS, HALF_TRACES = 21, 4
-BLOCK, APERTURE = 50, 9  # samples and traces of a median
+BLOCK, APERTURE = 50, 9  # samples and traces of a median (200 ms)
 MATCHING = 20  # coefficients of a matching filter
 
 
@@ -58,9 +58,10 @@ def _cone_filter(batch: Gather) -> Any:
     return _by_gather(batch, one)
 
 
-def _windows() -> Iterator[tuple[slice, slice]]:
-    for first in range(0, FOLD - WINDOW + 1, 15):
-        for start in range(0, SAMPLES - TIME_WINDOW + 1, TIME_WINDOW - 50):
+def _windows(traces: int = 15, samples: int = TIME_WINDOW - 50) -> Iterator[tuple[slice, slice]]:
+    """Every so many traces and samples one."""
+    for first in range(0, FOLD - WINDOW + 1, traces):
+        for start in range(0, SAMPLES - TIME_WINDOW + 1, samples):
             yield slice(first, first + WINDOW), slice(start, start + TIME_WINDOW)
 
 
@@ -189,11 +190,16 @@ def _slanted(batch: Gather) -> Any:
 
 
 def _medians(batch: Gather) -> Any:
-    """rms of every block of every trace, held against the median of its neighbours."""
-    level = np.sqrt(np.mean(batch.traces.reshape(batch.n_gathers, FOLD, -1, BLOCK) ** 2, axis=-1))
+    """rms of overlapping windows, median and median absolute deviation among neighbours, factors linear in between."""
+    half = BLOCK // 2
+    power = np.einsum("ijk,ijk->ij", *[batch.traces.reshape(batch.n_traces, -1, half)] * 2)
+    level = np.sqrt((power[:, :-1] + power[:, 1:]) / BLOCK).reshape(batch.n_gathers, FOLD, -1)
     usual = ndimage.median_filter(level, (1, APERTURE, 1))
-    gain = np.where(level > 3 * usual, usual / level, 1).astype(np.float32)
-    return batch.traces * np.repeat(gain, BLOCK, axis=-1).reshape(batch.traces.shape)
+    spread = ndimage.median_filter(np.abs(level - usual), (1, APERTURE, 1))
+    gain = np.where(level > usual + 3 * 1.4826 * spread, usual / level, 1).reshape(batch.n_traces, -1)
+    edges = np.pad(gain.astype(np.float32), ((0, 0), (1, 1)), "edge")[:, :, None]
+    weight = ((np.arange(half) + 0.5) / half).astype(np.float32)
+    return batch.traces * (edges[:, :-1] * (1 - weight) + edges[:, 1:] * weight).reshape(batch.traces.shape)
 
 
 def _subtracted(batch: Gather) -> Any:
@@ -201,7 +207,7 @@ def _subtracted(batch: Gather) -> Any:
 
     def one(traces: np.ndarray) -> Any:
         out, weight = np.zeros_like(traces), np.full(traces.shape, 1e-9, np.float32)
-        for rows, times in _windows():
+        for rows, times in _windows(WINDOW // 2, TIME_WINDOW // 2):
             part = np.pad(traces[rows, times], ((0, 0), (MATCHING // 2, MATCHING // 2)))
             lagged = np.stack([part[:, k : k + TIME_WINDOW].ravel() for k in range(MATCHING)], axis=1)
             normal = lagged.T @ lagged + 1e-3 * np.eye(MATCHING, dtype=np.float32)
@@ -272,7 +278,7 @@ use="fx_fill", label="one trace of 50", data="grids", peers={"NumPy, prediction 
     ),
     Case(
         use="mad_denoise", parameters={"aperture_traces": APERTURE},
-        peers={"SciPy median_filter of rms": _medians},
+        peers={"SciPy median_filter of rms, twice": _medians},
     ),
     Case(
         use="adaptive_subtract", inputs=("model",), multiplications=MATCHING * (MATCHING + 2) * SAMPLES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import attrs
@@ -142,48 +143,86 @@ class FkkFilter(Processor):
         rows, columns = grid.shape
         reach = int(self._fan.steepest * (rows * grid.y_spacing_m + columns * grid.x_spacing_m) / interval_s)
         length = scipy.fft.next_fast_len(gather.n_samples + min(reach, gather.n_samples) + 1, real=True)
-        padded = tuple(scipy.fft.next_fast_len(count + max(SPACE_PAD, count // 2)) for count in (rows, columns))
+        wide, long = (scipy.fft.next_fast_len(count + max(SPACE_PAD, count // 2)) for count in (columns, rows))
+        padded = (long, wide)
         spectra = scipy.fft.rfft(traces, length, axis=1, workers=1)
-        frequency = scipy.fft.rfftfreq(length, interval_s)
-        flat = alive if self.kind == "reject" or self.max_m_per_s is None else None
+        flat = alive.tobytes() if self.kind == "reject" or self.max_m_per_s is None else None
+        shared = (self, grid.x.tobytes(), grid.y.tobytes(), grid.x_spacing_m, grid.y_spacing_m, flat, padded)
+        count = spectra.shape[1]
         step = max(1, BLOCK_ELEMENTS // (padded[0] * padded[1]))
-        for start in range(0, len(frequency), step):
-            block = slice(start, start + step)
-            spectra[:, block] = self._block(spectra[:, block], grid, self._gain(grid, padded, frequency[block]), flat)
-        made: np.ndarray = scipy.fft.irfft(spectra, length, axis=1, workers=1)[:, : gather.n_samples]
-        return made
+        # Gathers alike share what was made for one; of gathers too large for that every block is made anew.
+        made = block_filter if count <= step else block_filter.__wrapped__
+        for start in range(0, count, step):
+            stop = min(start + step, count)
+            spectra[:, start:stop] = made(*shared, length, interval_s, start, stop).apply(spectra[:, start:stop])
+        back: np.ndarray = scipy.fft.irfft(spectra, length, axis=1, workers=1)[:, : gather.n_samples]
+        return back
 
-    def _block(self, spectra: np.ndarray, grid: Grid, gain: np.ndarray, flat: np.ndarray | None) -> np.ndarray:
-        """Some frequencies filtered, and divided by what becomes of a flat event on the traces `flat`, if given."""
-        filtered = _across(spectra, grid, gain)
-        if flat is not None:
-            kept = _across(np.repeat(flat[:, None].astype(np.complex64), gain.shape[2], axis=1), grid, gain)
-            floor = np.maximum(EDGE_FLOOR * gain.mean(axis=(0, 1)), 1e-3)
-            filtered /= np.where(np.abs(kept) >= floor, kept, floor)
-        return filtered
-
-    def _gain(self, grid: Grid, padded: tuple[int, ...], frequency: np.ndarray) -> np.ndarray:
+    def gain(self, grid: Grid, padded: tuple[int, int], frequency: np.ndarray) -> np.ndarray:
         """Gain at each wavenumber and frequency, float32 ``(y, x, frequencies)``."""
         ky = scipy.fft.fftfreq(padded[0], grid.y_spacing_m)[:, None, None]
         kx = scipy.fft.fftfreq(padded[1], grid.x_spacing_m)[None, :, None]
-        k = np.hypot(kx, ky)
+        # A wavenumber and its negative are as steep: a quarter of the plane tells the rest.
+        k = np.hypot(kx[:, : padded[1] // 2 + 1], ky[: padded[0] // 2 + 1])
         slope = np.broadcast_to(np.where(k == 0, 0.0, np.inf), (*k.shape[:2], len(frequency))).copy()
         np.divide(k, frequency, out=slope, where=frequency > 0)
-        inside = gain_of_slope(self._fan, slope)
+        inside = gain_of_slope(self._fan, slope).astype(np.float32)
+        y, x = (np.minimum(np.arange(count), np.arange(count, 0, -1)) for count in padded)
+        inside = inside[y[:, None], x]
         if self.azimuth_deg is not None:
             # Spectra of events that get later along x lie at negative kx.
             away = np.abs((np.degrees(np.arctan2(-ky, -kx)) - self.azimuth_deg + 180) % 360 - 180)
             half = self.azimuth_width_deg / 2
             width = max(half * self.taper_percent / 100, 1e-9)
-            inside *= np.where(k == 0, 1.0, np.cos(np.pi / 2 * np.clip((away - half) / width, 0, 1)) ** 2)
-        return (inside if self.kind == "pass" else 1 - inside).astype(np.float32)
+            taper = np.cos(np.pi / 2 * np.clip((away - half) / width, 0, 1)) ** 2
+            inside *= np.where(np.hypot(kx, ky) == 0, 1.0, taper).astype(np.float32)
+        return inside if self.kind == "pass" else 1 - inside
 
 
-def _across(spectra: np.ndarray, grid: Grid, gain: np.ndarray) -> np.ndarray:
-    """Multiply in the wavenumber domain."""
-    volume = np.zeros(gain.shape, spectra.dtype)
-    volume[grid.y, grid.x] = spectra
-    waves = scipy.fft.fft2(volume, axes=(0, 1), workers=1, overwrite_x=True)
-    waves *= gain
-    kept: np.ndarray = scipy.fft.ifft2(waves, axes=(0, 1), workers=1, overwrite_x=True)[grid.y, grid.x]
-    return kept
+@attrs.frozen(eq=False)
+class BlockFilter:
+    """The filter made ready for some frequencies of gathers of one geometry.
+
+    Attributes
+    ----------
+    gain
+        float32 ``(y, x, frequencies)``.
+    edges
+        What each trace is multiplied with at each frequency so that a flat event on the live traces stays, complex64
+        ``(n_traces, frequencies)``; None for nothing.
+    x, y
+        Place of each trace.
+    """
+
+    gain: np.ndarray
+    edges: np.ndarray | None
+    x: np.ndarray
+    y: np.ndarray
+
+    def apply(self, spectra: np.ndarray) -> np.ndarray:
+        """Multiply in the wavenumber domain."""
+        volume = np.zeros(self.gain.shape, spectra.dtype)
+        volume[self.y, self.x] = spectra
+        waves = scipy.fft.fft2(volume, axes=(0, 1), workers=1, overwrite_x=True)
+        waves *= self.gain
+        kept: np.ndarray = scipy.fft.ifft2(waves, axes=(0, 1), workers=1, overwrite_x=True)[self.y, self.x]
+        if self.edges is not None:
+            kept *= self.edges
+        return kept
+
+
+@lru_cache(maxsize=2)
+def block_filter(
+    settings: FkkFilter, x: bytes, y: bytes, x_spacing_m: float, y_spacing_m: float, flat: bytes | None,
+    padded: tuple[int, int], length: int, interval_s: float, start: int, stop: int,
+) -> BlockFilter:  # fmt: skip
+    """The filter for frequencies ``[start, stop)``; `flat` says which traces are live, if flat events shall stay."""
+    grid = Grid(np.frombuffer(x, np.int64), np.frombuffer(y, np.int64), x_spacing_m, y_spacing_m)
+    gain = settings.gain(grid, padded, scipy.fft.rfftfreq(length, interval_s)[start:stop])
+    plain = BlockFilter(gain, None, grid.x, grid.y)
+    if flat is None:
+        return plain
+    live = np.frombuffer(flat, bool)[:, None].astype(np.complex64)
+    kept = plain.apply(np.repeat(live, stop - start, axis=1))
+    floor = np.maximum(EDGE_FLOOR * gain.mean(axis=(0, 1)), 1e-3)
+    return attrs.evolve(plain, edges=(1 / np.where(np.abs(kept) >= floor, kept, floor)).astype(np.complex64))

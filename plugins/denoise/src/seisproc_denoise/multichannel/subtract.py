@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -55,7 +55,6 @@ class AdaptiveSubtract(Processor):
             return gather
         taps, window = self._sizes(gather)
         first, end = gather.live_window
-        sample = np.arange(gather.n_samples)
         left = adaptive_subtract(
             live_traces(gather),
             live_traces(context.input("model")),
@@ -63,7 +62,7 @@ class AdaptiveSubtract(Processor):
             window_samples=window,
             window_traces=self.window_traces,
             damping=self.damping_percent / 100,
-            live=(sample >= first[:, None]) & (sample < end[:, None]),
+            live=(first, end),
             check=context.check,
         )
         mute_outside(left, first, end)
@@ -78,7 +77,7 @@ def adaptive_subtract(
     window_samples: int = 250,
     window_traces: int = 20,
     damping: float = 1e-3,
-    live: np.ndarray | None = None,
+    live: tuple[np.ndarray, np.ndarray] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Subtract a model after matching it to the data with short filters, window by window.
@@ -99,9 +98,9 @@ def adaptive_subtract(
     damping
         At least 0.
     live
-        Boolean, of that shape: samples of the data that count; all by default.
+        First sample of each trace that counts, and one past the last, int64 each; all by default.
     check
-        Called once a window; may raise to stop.
+        Called once a window of time; may raise to stop.
 
     Returns
     -------
@@ -122,29 +121,84 @@ def adaptive_subtract(
         raise ValueError(f"data and model must have the same 2-D shape, not {data.shape} and {model.shape}")
     if filter_samples < 1 or filter_samples % 2 == 0 or min(window_samples, window_traces) < 2 or damping < 0:
         raise ValueError("filter_samples must be odd, windows at least 2, damping at least 0")
-    half = filter_samples // 2
+    half, (n_traces, n_samples) = filter_samples // 2, data.shape
+    first, end = live or (np.zeros(n_traces, np.int64), np.full(n_traces, n_samples))
     padded = np.pad(np.asarray(model, np.float64), ((0, 0), (half, half)))
-    # shifted[j, i, k] is the model of trace j at sample i + half - k.
-    shifted = np.lib.stride_tricks.sliding_window_view(padded, filter_samples, axis=1)[:, :, ::-1]
+    across = windows(n_traces, window_traces, window_traces // 2)
     matched = np.zeros(data.shape)
-    for across in windows(data.shape[0], window_traces, window_traces // 2):
-        for down in windows(data.shape[1], window_samples, window_samples // 2):
-            check()
-            columns = shifted[across.points, down.points].reshape(-1, filter_samples)
-            wanted = data[across.points, down.points].reshape(-1).astype(np.float64)
-            weight = np.multiply.outer(across.weight, down.weight)
-            counts = slice(None) if live is None else live[across.points, down.points].reshape(-1)
-            fitted = columns @ _matching_filter(columns[counts], wanted[counts], damping)
-            matched[across.points, down.points] += weight * fitted.reshape(weight.shape)
+    for down in windows(n_samples, window_samples, window_samples // 2):
+        check()
+        part = padded[:, down.start : down.stop + 2 * half]
+        begin, stop = (np.clip(edge, down.start, down.stop) - down.start for edge in (first, end))
+        auto, cross = _correlations(part, data[:, down.points], begin, stop)
+        rows = [window.points for window in across]
+        right = np.stack([cross[some].sum(axis=0) for some in rows])
+        found = _matching_filters(_normal(part, auto, begin, stop, rows), right, damping)
+        # A trace gets the filters of all windows that it is in, blended.
+        filters = np.zeros((n_traces, filter_samples))
+        for window, own in zip(across, found, strict=True):
+            filters[window.points] += window.weight[:, None] * own
+        matched[:, down.points] += down.weight * _filtered(part, filters)
     return (data - matched).astype(np.float32)
 
 
-def _matching_filter(columns: np.ndarray, wanted: np.ndarray, damping: float) -> np.ndarray:
-    """Damped least-squares filter; zero where the model is."""
-    normal = columns.T @ columns
-    energy = np.trace(normal) / len(normal)
-    if energy == 0:
-        return np.zeros(len(normal))
+def _at_lag(part: np.ndarray, lag: int, taps: int, length: int) -> np.ndarray:
+    """What coefficient number `lag` of a filter is multiplied with at each of `length` samples."""
+    return part[:, taps - 1 - lag : taps - 1 - lag + length]
+
+
+def _filtered(part: np.ndarray, filters: np.ndarray) -> np.ndarray:
+    """The model of each trace after its filter, float32."""
+    taps = filters.shape[1]
+    length = part.shape[1] - taps + 1
+    single, fitted = part.astype(np.float32), np.zeros((len(part), length), np.float32)
+    share = np.empty_like(fitted)
+    for lag, factor in enumerate(filters.T.astype(np.float32)):
+        fitted += np.multiply(factor[:, None], _at_lag(single, lag, taps, length), out=share)
+    return fitted
+
+
+def _correlations(
+    part: np.ndarray, data: np.ndarray, begin: np.ndarray, stop: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each trace the first row of its normal equations, and their right side: ``(n_traces, taps)`` each.
+
+    `part` is the model over a window and half a filter to either side; samples of `data` in ``[begin, stop)`` count.
+    """
+    length = data.shape[1]
+    taps = part.shape[1] - length + 1
+    sample = np.arange(length)
+    counts = (sample >= begin[:, None]) & (sample < stop[:, None])
+    model, wanted = np.where(counts, _at_lag(part, 0, taps, length), 0), np.where(counts, data, 0.0)
+    lags = [_at_lag(part, lag, taps, length) for lag in range(taps)]
+    auto, cross = (np.stack([np.vecdot(one, lag) for lag in lags], axis=1) for one in (model, wanted))
+    return auto, cross
+
+
+def _normal(
+    part: np.ndarray, auto: np.ndarray, begin: np.ndarray, stop: np.ndarray, rows: Sequence[slice]
+) -> np.ndarray:
+    """Matrices of the normal equations of some traces together, ``(len(rows), taps, taps)``.
+
+    Element (k + 1, l + 1) sums the products of element (k, l), one sample earlier: what enters at the begin of the live
+    samples is added, what leaves at their end taken off.
+    """
+    taps = auto.shape[1]
+    behind = taps - 2 - np.arange(taps - 1)
+    entering, leaving = (np.take_along_axis(part, edge[:, None] + behind, axis=1) for edge in (begin, stop))
+    normal = np.empty((len(rows), taps, taps))
+    normal[:, 0] = normal[:, :, 0] = [auto[some].sum(axis=0) for some in rows]
+    change = np.stack([entering[some].T @ entering[some] - leaving[some].T @ leaving[some] for some in rows])
+    for row in range(taps - 1):
+        normal[:, row + 1, 1:] = normal[:, row, :-1] + change[:, row]
+    return normal
+
+
+def _matching_filters(normal: np.ndarray, right: np.ndarray, damping: float) -> np.ndarray:
+    """Damped least-squares filters of some windows, ``(n, taps)``; zero where the model is."""
+    taps = right.shape[1]
+    energy = np.trace(normal, axis1=1, axis2=2) / taps
     # Never singular: noise-free models of narrow band would be.
-    normal[np.diag_indices_from(normal)] += max(damping, 1e-12) * energy
-    return np.asarray(np.linalg.solve(normal, columns.T @ wanted))
+    added = np.where(energy > 0, max(damping, 1e-12) * energy, 1.0)
+    filters = np.linalg.solve(normal + added[:, None, None] * np.eye(taps), right[:, :, None])[:, :, 0]
+    return np.where((energy > 0)[:, None], filters, 0)

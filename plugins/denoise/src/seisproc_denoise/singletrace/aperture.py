@@ -12,6 +12,7 @@ from seisproc_core.processing.context import Context
 from seisproc_denoise.singletrace.bands import magnitudes
 
 CHUNK = 64  # traces worked on together, beside their neighbours
+DISTANCES = 1 << 16  # between traces, sorted at a time
 LEAST = 3  # traces that make a median worth comparing with
 HARD, CLIP, MEDIAN = 0, 1, 2  # what becomes of a cell that stands out
 
@@ -45,10 +46,12 @@ def nearest_in_plane(x: np.ndarray, y: np.ndarray, width: int) -> np.ndarray:
     """
     width = min(width, len(x))
     near = np.empty((len(x), width), np.int64)
-    for row in range(len(x)):
-        distance = (x - x[row]) ** 2 + (y - y[row]) ** 2
-        distance[row] = -1
-        near[row] = np.argsort(distance, kind="stable")[:width]
+    step = max(1, DISTANCES // max(len(x), 1))
+    for start in range(0, len(x), step):
+        rows = np.arange(start, min(start + step, len(x)))
+        distance = (x - x[rows, None]) ** 2 + (y - y[rows, None]) ** 2
+        distance[np.arange(len(rows)), rows] = -1
+        near[rows] = np.argsort(distance, axis=1, kind="stable")[:, :width]
     return near
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from seisproc_core.data.gather import Gather, Layout
+from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
@@ -74,8 +74,10 @@ class MadDenoise(Processor):
             factor = np.divide(kept, size, out=np.ones_like(size), where=size > 0)
             inside = np.clip(np.arange(factor.shape[1]), first[:, None], np.maximum(end - 1, first)[:, None])
             factor = np.take_along_axis(factor, inside, axis=1)
-            reworked = block.traces * _spread(factor, half, lead, gather.n_samples)
-            block.finish(reworked, out, chunk.rows, chunk.mine)
+            spread, mine, rows = _spread(factor[chunk.mine], half), chunk.mine, out[chunk.rows]
+            np.multiply(gather.traces[chunk.rows], spread[:, lead : lead + gather.n_samples], out=rows)
+            rows[block.broken[mine]] = np.nan
+            mute_outside(rows, block.first[mine], block.end[mine])
         return gather.with_traces(out)
 
 
@@ -86,9 +88,9 @@ def _amplitudes(block: Block, half: int, lead: int) -> tuple[np.ndarray, np.ndar
     """
     count, n_samples = block.traces.shape
     pieces = max(-(-(lead + n_samples) // half), 2)
-    padded = np.zeros((count, pieces * half))
-    padded[:, lead : lead + n_samples] = np.square(block.traces, dtype=np.float64)
-    power = padded.reshape(count, pieces, half).sum(axis=2)
+    padded = np.zeros((count, pieces, half), np.float32)
+    padded.reshape(count, -1)[:, lead : lead + n_samples] = block.traces
+    power = np.einsum("ijk,ijk->ij", padded, padded).astype(np.float64)  # samples near 1 have squares near 1
     begin = np.arange(pieces - 1) * half - lead
     reach = np.minimum(begin + 2 * half, block.end[:, None]) - np.maximum(begin, block.first[:, None])
     live = 2 * np.maximum(reach, 0) >= np.minimum(2 * half, n_samples - begin)
@@ -97,11 +99,13 @@ def _amplitudes(block: Block, half: int, lead: int) -> tuple[np.ndarray, np.ndar
     return size, first, first + live.sum(axis=1)
 
 
-def _spread(factor: np.ndarray, half: int, lead: int, n_samples: int) -> np.ndarray:
-    """Factors of windows at every sample: linear between their centres, level before the first and after the last."""
-    position = np.clip((lead + np.arange(n_samples) + 0.5) / half - 1, 0, factor.shape[1] - 1)
-    low = np.minimum(position.astype(np.int64), max(factor.shape[1] - 2, 0))
-    weight = (position - low).astype(np.float32)
-    high = np.minimum(low + 1, factor.shape[1] - 1)
-    spread: np.ndarray = factor[:, low] * (1 - weight) + factor[:, high] * weight
-    return spread
+def _spread(factor: np.ndarray, half: int) -> np.ndarray:
+    """Factors of windows at every sample: linear between their centres, level before the first and after the last.
+
+    From the first sample of the first window on, float32 ``(n_traces, (n_windows + 1) half)``.
+    """
+    edges = np.concatenate([factor[:, :1], factor, factor[:, -1:]], axis=1)
+    weight = ((np.arange(half) + 0.5) / half).astype(np.float32)
+    spread = edges[:, :-1, None] * (1 - weight)
+    spread += edges[:, 1:, None] * weight
+    return spread.reshape(len(factor), -1)

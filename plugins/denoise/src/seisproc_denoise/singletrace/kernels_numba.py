@@ -164,6 +164,24 @@ def _middle(values, count):  # type: ignore[no-untyped-def]
     return (values[(count - 1) // 2] + values[count // 2]) * np.float32(0.5)
 
 
+@jit()
+def _deviation(values, count, middle):  # type: ignore[no-untyped-def]
+    """Median distance of sorted values from their median: the nearest on either side, until half of them are taken."""
+    below, above = (count - 1) // 2, (count - 1) // 2 + 1
+    last = before = np.float32(0)
+    for _ in range(count // 2 + 1):
+        before = last
+        down = abs(values[below] - middle) if below >= 0 else np.float32(np.inf)
+        up = abs(values[above] - middle) if above < count else np.float32(np.inf)
+        if down <= up:
+            last = down
+            below -= 1
+        else:
+            last = up
+            above += 1
+    return last if count % 2 else (before + last) * np.float32(0.5)
+
+
 @jit(types.boolean(F32, types.int64, WINDOW, WINDOW, I64_IN, types.float64, types.boolean, types.int64, FLAG))
 def _aperture_reject(reals, parts, first, end, aperture, factor, by_spread, remedy, flag):  # type: ignore[no-untyped-def]
     count, cells = reals.shape[0], reals.shape[1] // parts
@@ -188,10 +206,7 @@ def _aperture_reject(reals, parts, first, end, aperture, factor, by_spread, reme
             middle = _middle(values, found)
             limit = many * middle
             if by_spread:
-                for k in range(found):
-                    values[k] = abs(values[k] - middle)
-                _sort(values, found)
-                limit = middle + spread * _middle(values, found)
+                limit = middle + spread * _deviation(values, found, middle)
             if size[row, i] > limit:
                 target = np.float32(0) if remedy == HARD else limit if remedy == CLIP else middle
                 gain = target / size[row, i]
