@@ -117,24 +117,29 @@ def _interpolated(batch: Gather) -> Any:
 
 
 def _filled(batch: Gather) -> Any:
-    """Prediction filters from both sides of the one gap of every gather, and least squares for what is missing."""
+    """A prediction filter in each of the two windows that hold the one gap of a gather, least squares for the gap."""
     out = np.zeros((batch.n_gathers, SAMPLES), np.float32)
-    gap, count = GAP, FOLD - 1
+    count = FOLD - 1
     for number in range(batch.n_gathers):
         traces = batch.traces[number * count : (number + 1) * count]
-        for start in range(0, SAMPLES - TIME_WINDOW + 1, TIME_WINDOW - 50):
-            times = slice(start, start + TIME_WINDOW)
-            near = np.insert(traces[gap - 10 : gap + 9, times], 10, 0, axis=0)
-            spectrum = fft.rfft(near, NEXT_FAST, axis=1, workers=1)
-            past = np.stack([spectrum[FILTER - 1 - k : WINDOW - 1 - k] for k in range(FILTER)], axis=-1)
-            whole = np.r_[FILTER:10, 10 + FILTER + 1 : WINDOW] - FILTER
-            normal = np.einsum("tfi,tfj->fij", past[whole].conj(), past[whole])
-            right = np.einsum("tfi,tf->fi", past[whole].conj(), spectrum[FILTER:][whole])
-            operator = np.linalg.solve(normal + 1e-3 * np.eye(FILTER), right[..., None])[..., 0]
-            error = spectrum[FILTER:] - np.einsum("tfi,fi->tf", past, operator)
-            column = np.concatenate([np.ones((1, len(operator))), -operator.T])
-            found = -(column.conj() * error[10 - FILTER : 11]).sum(axis=0) / (np.abs(column) ** 2).sum(axis=0)
-            out[number, times] = fft.irfft(found, NEXT_FAST, workers=1)[:TIME_WINDOW]
+        for first in (GAP - 14, GAP - 4):
+            gap = GAP - first
+            rows = np.arange(FILTER, WINDOW)
+            whole = np.flatnonzero((rows < gap) | (rows - FILTER > gap))
+            for start in range(0, SAMPLES - TIME_WINDOW + 1, TIME_WINDOW - 50):
+                times = slice(start, start + TIME_WINDOW)
+                near = np.insert(traces[first : first + WINDOW - 1, times], gap, 0, axis=0)
+                spectrum = fft.rfft(near, NEXT_FAST, axis=1, workers=1)
+                past = np.stack([spectrum[FILTER - 1 - k : WINDOW - 1 - k] for k in range(FILTER)], axis=-1)
+                normal = np.einsum("tfi,tfj->fij", past[whole].conj(), past[whole])
+                right = np.einsum("tfi,tf->fi", past[whole].conj(), spectrum[FILTER:][whole])
+                operator = np.linalg.solve(normal + 1e-3 * np.eye(FILTER), right[..., None])[..., 0]
+                error = spectrum[FILTER:] - np.einsum("tfi,fi->tf", past, operator)
+                column = np.concatenate([np.ones((1, len(operator))), -operator.T])
+                touched = error[max(gap - FILTER, 0) : gap + 1]
+                column = column[-len(touched) :]
+                found = -(column.conj() * touched).sum(axis=0) / (np.abs(column) ** 2).sum(axis=0)
+                out[number, times] += 0.5 * fft.irfft(found, NEXT_FAST, workers=1)[:TIME_WINDOW]
     return out
 
 

@@ -15,7 +15,7 @@ from seisproc_denoise.multichannel.rows import Rows, filled, halved, revived
 from seisproc_denoise.multichannel.windows import Window, line_of, line_problem, live_traces, windows
 
 DAMPING = 1e-3  # of the filter equations
-COLUMNS = 512  # frequencies whose equations are in memory at once
+ELEMENTS = 1 << 17  # of the matrices of some columns: they stay in cache
 TIES = 1e-6  # damping of the unknown traces, as part of the mean diagonal
 
 
@@ -30,8 +30,11 @@ class _Interpolation(Processor):
         """The rows of the output."""
         raise NotImplementedError
 
-    def filter_spectra(self, spectra: np.ndarray, finer: np.ndarray) -> tuple[np.ndarray, int]:
-        """Spectra that filters are found on, and how many output positions lie between their traces."""
+    def spectra(self, pieces: np.ndarray, length: int, index: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, int]:
+        """Write spectra of windows to their positions.
+
+        Returns those that filters are found on, and how many output positions lie between their traces.
+        """
         raise NotImplementedError
 
     def positions(self, gather: Layout) -> np.ndarray:
@@ -65,31 +68,31 @@ class _Interpolation(Processor):
         )
 
     def _completed(self, gather: Gather, count: int, context: Context) -> np.ndarray:
-        """All output traces of one gather, float32 ``(count, n_samples)``."""
+        """Output traces of one gather that no live trace stands for, float32 ``(count, n_samples)``; 0 for others."""
         first, end = gather.live_window
         length = min(gather.n_samples, round(self.window_ms / 1000 / gather.sampling.interval_s))
         down = windows(gather.n_samples, length, length // 4)
         padded = scipy.fft.next_fast_len(length + length // 4, real=True)
         pieces = cut(live_traces(gather), down)
-        # Twice the padding gives the components half-way between those of the output too.
-        finer = scipy.fft.rfft(pieces, 2 * padded, axis=2, workers=1)
         bins = padded // 2 + 1
         index, alive = self.positions(gather), end > first
         known = np.zeros(count, bool)
         known[index[alive]] = True
         spectra = np.zeros((count, len(down) * bins), np.complex128)
-        spectra[index] = finer[:, :, : 2 * bins - 1 : 2].reshape(len(index), -1)
-        pilot, step = self.filter_spectra(spectra, finer[:, :, :bins].reshape(len(index), -1).astype(np.complex128))
+        pilot, step = self.spectra(pieces, padded, index, spectra)
         made = np.zeros_like(spectra)
         total = np.zeros(count)
         for window in self._across(count, step):
             context.check()
             weight = window.weight + 1e-9
             part = window.points
-            made[part] += weight[:, None] * self._solved(spectra[part], known[part], pilot, window, step)
+            if not known[part].all():
+                made[part] += weight[:, None] * self._solved(spectra[part], known[part], pilot, window, step)
             total[part] += weight
-        made = (made / total[:, None]).reshape(count, len(down), bins)
-        return joined(scipy.fft.irfft(made, padded, axis=2, workers=1), down, gather.n_samples)
+        wanted = (made[~known] / total[~known, None]).reshape(-1, len(down), bins)
+        traces = np.zeros((count, gather.n_samples), np.float32)
+        traces[~known] = joined(scipy.fft.irfft(wanted, padded, axis=2, workers=1), down, gather.n_samples)
+        return traces
 
     def _across(self, count: int, step: int) -> list[Window]:
         """Windows of output positions that begin and end on traces the filters are found on."""
@@ -105,21 +108,24 @@ class _Interpolation(Processor):
         self, spectra: np.ndarray, known: np.ndarray, pilot: np.ndarray, window: Window, step: int
     ) -> np.ndarray:
         """The traces of a window: known ones as they are, the others as the filter predicts them best."""
-        if known.all():
-            return spectra
         heard = np.arange(window.start, window.stop, step)
         there = known[::step]
         for order in range(min(self.filter_traces, (len(heard) - 1) // 2), 0, -1):
             full = np.array([there[n - order : n + 1].all() for n in range(order, len(there))])
             if full.sum() > order // 2:
-                data = pilot[heard // step] if step > 1 else pilot[heard]
-                filter_ = prediction_filter(data, order + np.flatnonzero(full), order, DAMPING)
-                if filter_ is not None:
-                    return unknown_traces(spectra, known, filter_)
+                made = np.empty_like(spectra)
+                some = max(1, ELEMENTS // max(len(known) * np.count_nonzero(~known), (order + 1) * len(full)))
+                for start in range(0, spectra.shape[1], some):
+                    columns = slice(start, start + some)
+                    data = pilot[heard // step if step > 1 else heard, columns]
+                    filter_ = prediction_filter(data, order + np.flatnonzero(full), order, DAMPING)
+                    assert filter_ is not None  # some equations are there
+                    made[:, columns] = best_predicted(spectra[:, columns], known, filter_)
+                return made
         return _linear(spectra, known)
 
 
-def unknown_traces(spectra: np.ndarray, known: np.ndarray, filter_: np.ndarray) -> np.ndarray:
+def best_predicted(spectra: np.ndarray, known: np.ndarray, filter_: np.ndarray) -> np.ndarray:
     """Fill in unknown traces so that all are predicted best by a filter from before and, conjugated, from after.
 
     Minimises ``sum_n |u[n] - sum_k p_k u[n-k]|^2 + |u[n] - sum_k conj(p_k) u[n+k]|^2`` over the unknown u.
@@ -138,36 +144,26 @@ def unknown_traces(spectra: np.ndarray, known: np.ndarray, filter_: np.ndarray) 
     numpy.ndarray
         Complex128, shape of `spectra`.
     """
-    made = np.empty_like(spectra)
-    for start in range(0, spectra.shape[1], COLUMNS):
-        columns = slice(start, start + COLUMNS)
-        made[:, columns] = _best_predicted(spectra[:, columns], known, filter_[:, columns])
-    return made
-
-
-def _best_predicted(spectra: np.ndarray, known: np.ndarray, filter_: np.ndarray) -> np.ndarray:
-    """Some columns of `unknown_traces`."""
     order, n_columns = filter_.shape
-    count = len(spectra)
+    count, unknown = len(spectra), np.flatnonzero(~known)
     error = np.concatenate((np.ones((1, n_columns)), -filter_)).T
-    normal = np.zeros((n_columns, count, count), np.complex128)
     forward = error[:, ::-1].conj()[:, :, None] * error[:, None, ::-1]
     backward = error[:, :, None] * error.conj()[:, None, :]
     both = forward + backward
-    for n in range(count - order):
-        normal[:, n : n + order + 1, n : n + order + 1] += both
-    unknown = np.flatnonzero(~known)
-    matrix = normal[:, unknown[:, None], unknown]
+    normal = np.zeros((n_columns, len(unknown), count), np.complex128)  # rows of the unknown alone
+    for row, place in enumerate(unknown):
+        for n in range(max(place - order, 0), min(place + 1, count - order)):
+            normal[:, row, n : n + order + 1] += both[:, place - n]
+    matrix = normal[:, :, unknown]
     mean = np.trace(matrix, axis1=1, axis2=2).real / len(unknown)
     matrix[:, np.arange(len(unknown)), np.arange(len(unknown))] += (TIES * mean + 1e-300)[:, None]
     data = np.where(known[:, None], spectra, 0)
-    right = -(normal[:, unknown] @ data.T[:, :, None])
-    made = data.copy()
+    right = -(normal @ data.T[:, :, None])
     ill = ~np.isfinite(matrix).all(axis=(1, 2))  # NaN in a known trace stays in this gather, and stops nothing
     matrix[ill] = np.eye(len(unknown))
     right[ill] = np.nan
-    made[unknown] = np.linalg.solve(matrix, right)[:, :, 0].T
-    return made
+    data[unknown] = np.linalg.solve(matrix, right)[:, :, 0].T
+    return data
 
 
 def _linear(spectra: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -214,8 +210,11 @@ class FxInterpolate(_Interpolation):
     def positions(self, gather: Layout) -> np.ndarray:
         return 2 * np.arange(gather.n_traces)
 
-    def filter_spectra(self, spectra: np.ndarray, finer: np.ndarray) -> tuple[np.ndarray, int]:
-        return finer, 2
+    def spectra(self, pieces: np.ndarray, length: int, index: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, int]:
+        # Twice the padding gives the components half-way between those of the output too.
+        finer, bins = scipy.fft.rfft(pieces, 2 * length, axis=2, workers=1), length // 2 + 1
+        out[index] = finer[:, :, : 2 * bins - 1 : 2].reshape(len(index), -1)
+        return finer[:, :, :bins].reshape(len(index), -1).astype(np.complex128), 2
 
 
 @processor("fx_fill", scope="gather", version=2, claims=claims.FX_FILL)
@@ -262,5 +261,6 @@ class FxFill(_Interpolation):
     def positions(self, gather: Layout) -> np.ndarray:
         return line_of(gather, self.position, None).index
 
-    def filter_spectra(self, spectra: np.ndarray, finer: np.ndarray) -> tuple[np.ndarray, int]:
-        return spectra, 1
+    def spectra(self, pieces: np.ndarray, length: int, index: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, int]:
+        out[index] = scipy.fft.rfft(pieces, length, axis=2, workers=1).reshape(len(index), -1)
+        return out, 1
