@@ -54,7 +54,7 @@ def test_spitz_interpolates_aliased_dips(plane):
 def test_interpolation_is_the_same_in_blocks(monkeypatch):
     gather = make_gather(np.random.default_rng(3).standard_normal((9, 300)), offset=25 * np.arange(9))
     whole = run_processor(FxInterpolate, gather).traces.copy()
-    monkeypatch.setattr("seisproc_denoise.multichannel.fx_interpolate.COLUMNS", 7)
+    monkeypatch.setattr("seisproc_denoise.multichannel.fx_interpolate.ELEMENTS", 3000)
     assert np.allclose(run_processor(FxInterpolate, gather).traces, whole, atol=1e-5)
 
 
