@@ -83,11 +83,17 @@ def fir_transfer(kernel: np.ndarray, first_lag: int, n_samples: int) -> Transfer
 def response_transfer(response: np.ndarray, n_samples: int) -> Transfer:
     """The filter of a complex frequency response, given finely from 0 to Nyquist, for traces of `n_samples`.
 
-    Its impulse response is cut at lags of a trace length, which reach no sample.
+    Its impulse response is cut at lags of a trace length, which reach no sample, and beyond its effective length on
+    either side.
     """
     kernel = scipy.fft.irfft(response)
     reach = min(len(kernel) // 2, n_samples) - 1
-    return fir_transfer(np.concatenate((kernel[len(kernel) - reach :], kernel[: reach + 1])), -reach, n_samples)
+    energy = np.square(kernel).sum()
+    before, after = (
+        min(int(np.count_nonzero(np.cumsum(np.square(side)[::-1]) > (0.1 * TAIL) ** 2 * energy)), reach)
+        for side in (kernel[: len(kernel) // 2 : -1], kernel[1 : len(kernel) // 2])
+    )
+    return fir_transfer(np.concatenate((kernel[len(kernel) - before :], kernel[: after + 1])), -before, n_samples)
 
 
 def design_length(n_samples: int) -> int:

@@ -15,8 +15,10 @@ from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims, wavelets
-from seisproc_signal.filtering import ROWS, Transfer, design_length, filter_traces, fir_transfer, response_transfer
+from seisproc_signal.filtering import Transfer, design_length, filter_traces, fir_transfer, response_transfer
 from seisproc_signal.windows import guided_window, whole_samples
+
+FEW = 8  # traces whose spectra, several times as long as they, stay in cache
 
 
 @processor("phase_rotate", scope="trace", claims=claims.PHASE_ROTATE)
@@ -108,18 +110,18 @@ class PhaseConvert(Processor):
         context.kernel("autocorrelate")(batch.traces, *window, lags, context.flag)
         lags *= np.cos(np.pi / 2 * np.arange(reach) / reach) ** 2
         length = 2 * int(scipy.fft.next_fast_len(2 * n, real=True))
-        for row in range(0, batch.n_traces, ROWS):
+        sign = np.float32(-1 if self.to == "zero" else 1)
+        for row in range(0, batch.n_traces, FEW):
             context.check()
-            rows = slice(row, row + ROWS)
-            symmetric = np.zeros((len(lags[rows]), length))
-            symmetric[:, :reach] = lags[rows]
-            symmetric[:, length - reach + 1 :] = lags[rows, :0:-1]
-            power = np.maximum(scipy.fft.rfft(symmetric, axis=1, workers=1).real, 0)
-            spectrum = wavelets.minimum_phase(np.sqrt(power))
-            turn = spectrum / np.abs(spectrum)
-            turn = np.conj(turn) if self.to == "zero" else turn
-            data = scipy.fft.rfft(batch.traces[rows].astype(np.float64), length, axis=1, workers=1)
-            out[rows] = scipy.fft.irfft(data * turn, length, axis=1, workers=1)[:, :n]
+            rows = slice(row, row + FEW)
+            # A symmetric sequence has the real part of twice its one half.
+            power = np.maximum(2 * scipy.fft.rfft(lags[rows], length, axis=1, workers=1).real - lags[rows, :1], 0)
+            phase = sign * wavelets.phase_of_minimum(power)
+            turn = np.empty(phase.shape, np.complex64)
+            np.cos(phase, out=turn.real)
+            np.sin(phase, out=turn.imag)
+            turn *= scipy.fft.rfft(batch.traces[rows], length, axis=1, workers=1)
+            out[rows] = scipy.fft.irfft(turn, length, axis=1, overwrite_x=True, workers=1)[:, :n]
 
 
 @lru_cache(maxsize=16)

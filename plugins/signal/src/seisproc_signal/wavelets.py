@@ -88,6 +88,22 @@ def minimum_phase(amplitude: np.ndarray) -> np.ndarray:
     return spectrum
 
 
+def phase_of_minimum(power: np.ndarray) -> np.ndarray:
+    """The phase of minimum phase with given powers, radians, float32 of the shape of `power`.
+
+    As that of `minimum_phase` for the root of `power` (float64, as its range is twice that of amplitudes), without its
+    amplitude, to 1e-5.
+    """
+    largest = power.max(axis=-1, keepdims=True)
+    logarithm = 0.5 * np.log(np.maximum(power, FLOOR**2 * np.where(largest > 0, largest, 1)))
+    cepstrum = scipy.fft.irfft(logarithm.astype(np.float32), axis=-1, workers=1)
+    half = cepstrum.shape[-1] // 2
+    cepstrum[..., 0] = 0
+    cepstrum[..., half:] = 0
+    phase: np.ndarray = 2 * scipy.fft.rfft(cepstrum, axis=-1, workers=1).imag
+    return phase
+
+
 def shaping_filter(
     source: tuple[np.ndarray, int], desired: tuple[np.ndarray, int], taps: int, first_lag: int, prewhitening: float
 ) -> np.ndarray:
