@@ -57,12 +57,15 @@ class _Analysis(Processor):
     def apply(self, batch: Gather, context: Context) -> Gather:
         planned = self.plan(batch.layout)
         window = guided_window(batch, self.start_ms, self.end_ms, self.velocity_m_per_s)
+        cut = (window[0] > 0) | (window[1] < batch.n_samples)
         out = context.empty((batch.n_traces, planned.n_samples))
         for row in range(0, batch.n_traces, ROWS):
             context.check()
             rows = slice(row, row + ROWS)
-            traces = batch.traces[rows].copy()
-            mute_outside(traces, window[0][rows], window[1][rows])
+            traces = batch.traces[rows]
+            if cut[rows].any():
+                traces = traces.copy()
+                mute_outside(traces, window[0][rows], window[1][rows])
             out[rows] = self.analyse(traces, batch)
         return Gather(headers=planned.headers, sampling=planned.sampling, gather_starts=batch.gather_starts, traces=out)
 

@@ -12,7 +12,7 @@ from seisproc_core.processing.context import Context
 from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims
-from seisproc_signal.filtering import TAIL, Transfer, fft_length, filter_traces
+from seisproc_signal.filtering import Transfer, effective_length, fft_length, filter_traces
 
 
 class _ZeroPhase(Processor):
@@ -162,20 +162,13 @@ def _transfer(design: _ZeroPhase, n_samples: int, interval_s: float) -> Transfer
     """
     dense = scipy.fft.next_fast_len(max(16 * n_samples, 1 << 15), real=True)
     response = scipy.fft.irfft(design.amplitude(scipy.fft.rfftfreq(dense, interval_s), 0.5 / interval_s), dense)
-    reach = min(_effective_length(response), n_samples - 1)
+    reach = min(effective_length(response), n_samples - 1)
     length = fft_length(n_samples + reach)
     kernel = np.zeros(length)
     kernel[: reach + 1] = response[: reach + 1]
     if reach:
         kernel[-reach:] = response[-reach:]
     return Transfer(scipy.fft.rfft(kernel).real.astype(np.float32), length)
-
-
-def _effective_length(response: np.ndarray) -> int:
-    """Largest lag of a symmetric impulse response that counts: beyond lies less than `TAIL` of its rms."""
-    half = response[: len(response) // 2] ** 2
-    beyond = np.cumsum(half[::-1])[::-1]
-    return int(np.count_nonzero(beyond > TAIL**2 * beyond[0]))
 
 
 def _su_transfer(

@@ -101,6 +101,13 @@ def design_length(n_samples: int) -> int:
     return 2 * int(scipy.fft.next_fast_len(max(8 * n_samples, 1 << 14), real=True))
 
 
+def effective_length(response: np.ndarray) -> int:
+    """Largest lag of a symmetric impulse response that counts: beyond lies less than `TAIL` of its rms."""
+    half = response[: len(response) // 2] ** 2
+    beyond = np.cumsum(half[::-1])[::-1]
+    return int(np.count_nonzero(beyond > TAIL**2 * beyond[0]))
+
+
 def fft_length(at_least: int) -> int:
     """The next fast length; multiples of 256 are left out, where the rows of a block fall on the same cache lines."""
     length = int(scipy.fft.next_fast_len(at_least, real=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import scipy
 
@@ -11,8 +13,10 @@ from seisproc_core.processing.params import param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims
 from seisproc_signal.agc import window_sums
-from seisproc_signal.filtering import ROWS, fft_length
-from seisproc_signal.windows import whole_samples
+from seisproc_signal.filtering import effective_length, fft_length
+from seisproc_signal.windows import energy, whole_samples
+
+FEW = 8  # traces whose bands stay in cache
 
 
 @processor("whiten", scope="trace", claims=claims.WHITEN)
@@ -50,20 +54,23 @@ class Whiten(Processor):
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         first, end = batch.live_window
-        length = fft_length(2 * batch.n_samples)
+        length = padded_length(self, batch.n_samples, batch.sampling.interval_s)
         gains = self.gains(scipy.fft.rfftfreq(length, batch.sampling.interval_s))
         sample = np.arange(batch.n_samples)
         out = context.empty(batch.traces.shape)
-        for row in range(0, batch.n_traces, ROWS):
+        gains = np.repeat(gains, 2, axis=1)  # for real and imaginary parts side by side
+        before = energy(batch.traces, first, end)
+        for row in range(0, batch.n_traces, FEW):
             context.check()
-            rows = slice(row, row + ROWS)
-            inside = (sample >= first[rows, None]) & (sample < end[rows, None])
+            rows = slice(row, row + FEW)
             spectrum = scipy.fft.rfft(batch.traces[rows], length, axis=1, workers=1)
-            parts = np.empty((self.bands, *inside.shape), np.float32)
-            for part, gain in zip(parts, gains, strict=True):
-                part[...] = scipy.fft.irfft(spectrum * gain, length, axis=1, workers=1)[:, : batch.n_samples]
-            mute_outside(parts.reshape(-1, batch.n_samples), *(np.tile(w[rows], self.bands) for w in (first, end)))
-            out[rows] = self._balanced(batch, rows, parts, inside)
+            bands = (spectrum.view(np.float32)[:, None] * gains).view(np.complex64)
+            every = scipy.fft.irfft(bands, length, axis=2, overwrite_x=True, workers=1)
+            parts = np.ascontiguousarray(every[:, :, : batch.n_samples])
+            cut = (np.repeat(edge[rows], self.bands) for edge in (first, end))
+            mute_outside(parts.reshape(-1, batch.n_samples), *cut)
+            inside = (sample >= first[rows, None]) & (sample < end[rows, None])
+            out[rows] = self._balanced(batch, before[rows, None], parts, inside)
         mute_outside(out, first, end)
         return batch.with_traces(out)
 
@@ -75,19 +82,30 @@ class Whiten(Processor):
         gains: np.ndarray = (np.cos(np.pi / 2 * distance) ** 2).astype(np.float32)
         return gains
 
-    def _balanced(self, batch: Gather, rows: slice, parts: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        count = np.maximum(inside.sum(axis=1, keepdims=True), 1)
+    def _balanced(self, layout: Layout, before: np.ndarray, parts: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """The sum of the bands ``(traces, bands, samples)`` at one level, with the energy that traces had before."""
+        count = np.maximum(inside.sum(axis=1), 1)
         if self.window_ms is None:
-            power = np.einsum("bij,bij->bi", parts, parts)[..., None].astype(np.float64) / count
+            power = np.einsum("ibj,ibj->ib", parts, parts)[:, :, None].astype(np.float64) / count[:, None, None]
         else:
-            half = min(whole_samples(self.window_ms, batch.sampling) // 2, batch.n_samples)
+            half = min(whole_samples(self.window_ms, layout.sampling) // 2, layout.n_samples)
             near = np.maximum(window_sums(inside.astype(np.float64), half, half), 1)
-            power = np.stack([window_sums(np.square(part, dtype=np.float64), half, half) / near for part in parts])
-        floor = power.mean(axis=0) * self.noise_percent / 100
+            sums = [window_sums(np.square(part, dtype=np.float64), half, half) for part in parts.transpose(1, 0, 2)]
+            power = np.stack(sums, axis=1) / near[:, None]
+        floor = power.mean(axis=1, keepdims=True) * self.noise_percent / 100
         level = np.sqrt(power + floor)
         gain = np.divide(1, level, out=np.zeros_like(level), where=level > 0).astype(np.float32)
-        flat = np.einsum("bij,bij->ij", parts, np.broadcast_to(gain, parts.shape))
-        before = np.square(np.where(inside, batch.traces[rows], 0), dtype=np.float64).sum(axis=1, keepdims=True)
-        after = np.square(flat, dtype=np.float64).sum(axis=1, keepdims=True)
-        whitened: np.ndarray = flat * np.sqrt(before / np.where(after > 0, after, 1))
+        flat = (gain.transpose(0, 2, 1) @ parts)[:, 0] if self.window_ms is None else (parts * gain).sum(axis=1)
+        zero = np.zeros(len(flat), np.int64)
+        after = energy(flat, zero, zero + flat.shape[1])[:, None]
+        whitened: np.ndarray = flat * np.sqrt(before / np.where(after > 0, after, 1)).astype(np.float32)
         return whitened
+
+
+@lru_cache(maxsize=16)
+def padded_length(design: Whiten, n_samples: int, interval_s: float) -> int:
+    """Length of an FFT in which what bands ring on beyond the trace reaches no sample of it."""
+    dense = scipy.fft.next_fast_len(max(16 * n_samples, 1 << 15), real=True)
+    gains = design.gains(scipy.fft.rfftfreq(dense, interval_s)).astype(np.float64)
+    reach = max(effective_length(response) for response in scipy.fft.irfft(gains, dense, axis=1))
+    return fft_length(n_samples + min(reach, n_samples))

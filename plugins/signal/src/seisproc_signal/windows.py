@@ -103,7 +103,7 @@ def energy(traces: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray
 
 def _energy(traces: np.ndarray) -> np.ndarray:
     whole = traces.shape[1] // PIECE * PIECE
-    pieces, rest = traces[:, :whole].reshape(len(traces), -1, PIECE), traces[:, whole:]
+    pieces, rest = traces[:, :whole].reshape(len(traces), whole // PIECE, PIECE), traces[:, whole:]
     with np.errstate(over="ignore"):
         found: np.ndarray = np.einsum("ijk,ijk->ij", pieces, pieces).sum(axis=1, dtype=np.float64)
         found += np.einsum("ij,ij->i", rest, rest)
