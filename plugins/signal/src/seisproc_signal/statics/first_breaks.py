@@ -11,7 +11,7 @@ from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims
 from seisproc_signal.windows import whole_samples
 
-ROWS = 32  # traces at a time: smoothing looks at as many copies as its window has samples
+ROWS = 64  # traces at a time: what is made of their corridors stays in cache
 QUIET = 1e-3  # of the largest energy of a trace: what counts as noise where there is none
 
 
@@ -117,13 +117,14 @@ def _pick(traces: np.ndarray, first: np.ndarray, end: np.ndarray, width: int) ->
     sample = np.arange(count)
     inside = (sample >= first[:, None]) & (sample < end[:, None])
     heard = (sample >= first[:, None] - width) & (sample < end[:, None])  # noise before the corridor counts
-    energy = np.where(heard, np.square(traces, dtype=np.float64), 0)
-    since = np.concatenate([np.zeros((len(traces), 1)), np.cumsum(energy, axis=1)], axis=1)
-    recent = since[:, 1:] - since[:, np.maximum(sample + 1 - width, 0)]
+    since = np.zeros((len(traces), count + 1))
+    np.cumsum(np.where(heard, np.square(traces, dtype=np.float64), 0), axis=1, out=since[:, 1:])
+    recent = since[:, 1:].copy()
+    recent[:, width:] -= since[:, 1 : count - width + 1]
     most = recent.max(axis=1, initial=0)
     ratio = recent / np.where(most > 0, since[:, 1:].T + QUIET * most, 1).T
     smooth = edge_preserving(ratio, width)
-    rise = np.where(inside[:, 1:] & inside[:, :-1], np.diff(smooth, axis=1), -np.inf)
+    rise = np.where(inside[:, 1:] & inside[:, :-1], smooth[:, 1:] - smooth[:, :-1], -np.inf)
     at = np.where((most > 0) & (end - first > 1), rise.argmax(axis=1) + 1, 0)
     before = since[np.arange(len(at)), at] - since[np.arange(len(at)), np.maximum(at - width, 0)]
     behind = since[np.arange(len(at)), np.minimum(at + width, count)] - since[np.arange(len(at)), at]
@@ -133,9 +134,29 @@ def _pick(traces: np.ndarray, first: np.ndarray, end: np.ndarray, width: int) ->
 
 def edge_preserving(rows: np.ndarray, width: int) -> np.ndarray:
     """For every sample the mean of that window of `width` samples, of all that hold it, which varies least."""
-    padded = np.pad(rows, ((0, 0), (width - 1, width - 1)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=1)
-    mean, spread = windows.mean(axis=2), windows.std(axis=2)
-    choices = np.lib.stride_tricks.sliding_window_view(spread, width, axis=1)
-    best = choices.argmin(axis=2)
-    return np.asarray(np.take_along_axis(mean, np.arange(rows.shape[1]) + best, axis=1))
+    padded = np.concatenate([np.repeat(rows[:, :1], width - 1, 1), rows, np.repeat(rows[:, -1:], width - 1, 1)], axis=1)
+    mean = _window_sums(padded, width) / width
+    variance = _window_sums(np.square(padded), width) / width - np.square(mean)
+    # The best of 1, 2, 4 ... windows side by side, and of `width` by two such that overlap; the earlier of equal ones.
+    size = 1
+    while size < width:
+        step = min(size, width - size)
+        better = variance[:, step:] < variance[:, :-step]
+        mean = np.where(better, mean[:, step:], mean[:, :-step])
+        variance = np.where(better, variance[:, step:], variance[:, :-step])
+        size += step
+    return mean
+
+
+def _window_sums(rows: np.ndarray, width: int) -> np.ndarray:
+    """Sums of `width` samples that follow each other, from sums of 1, 2, 4 ...: ``n - width + 1`` a row."""
+    count = rows.shape[1] - width + 1
+    total, start, size = np.zeros((len(rows), count)), 0, 1
+    while start < width:
+        if width & size:
+            total += rows[:, start : start + count]
+            start += size
+        if start < width:
+            rows = rows[:, :-size] + rows[:, size:]
+        size *= 2
+    return total
