@@ -20,27 +20,49 @@ def _add(row, w, low, high, total):  # type: ignore[no-untyped-def]
 
 @jit()
 def _add_eight(traces, rows, low, high, total):  # type: ignore[no-untyped-def]
-    """The same for eight traces of weight 1: sums are read and written once, and memory feeds eight readers better."""
+    """The same for eight traces of weight 1: sums are read and written once, and memory feeds eight readers better.
+
+    Eight samples are added in single precision, by pairs: to make doubles of them takes as long as to read them.
+    """
     a, b = traces[rows[0], low:high], traces[rows[1], low:high]
     c, d = traces[rows[2], low:high], traces[rows[3], low:high]
     e, f = traces[rows[4], low:high], traces[rows[5], low:high]
     g, h = traces[rows[6], low:high], traces[rows[7], low:high]
     into = total[low:high]
     for k in range(len(into)):
-        early = (np.float64(a[k]) + b[k]) + (np.float64(c[k]) + d[k])
-        into[k] += early + ((np.float64(e[k]) + f[k]) + (np.float64(g[k]) + h[k]))
+        into[k] += ((a[k] + b[k]) + (c[k] + d[k])) + ((e[k] + f[k]) + (g[k] + h[k]))
 
 
 @jit()
 def _live(first, end, weight, at, stop, rows):  # type: ignore[no-untyped-def]
-    """The next live traces from `at` on, as many as `rows` holds; returns how many, and where to go on."""
-    found = 0
+    """The next live traces from `at` on, as many as `rows` holds; returns how many, and where to go on.
+
+    And the samples that can be added at once: those live in all of them, if `rows` is full and every weight is 1.
+    """
+    found, low, high, plain = 0, 0, end[at], True
     while at < stop and found < len(rows):
         if end[at] > first[at] and weight[at] != 0:
+            low = max(low, first[at])
+            high = min(high, end[at]) if found else end[at]
+            plain = plain and weight[at] == 1
             rows[found] = at
             found += 1
         at += 1
-    return found, at
+    return found, at, low, high if plain and found == len(rows) else low
+
+
+@jit()
+def _shared(first, end, weight, start, stop):  # type: ignore[no-untyped-def]
+    """The live window that all live traces share, how many they are, and their sum of abs(w); no traces where not."""
+    low, high, count, share = 0, 0, 0, 0.0
+    for i in range(start, stop):
+        if end[i] > first[i] and weight[i] != 0:
+            if count and (first[i] != low or end[i] != high):
+                return 0, 0, 0, 0.0
+            low, high = first[i], end[i]
+            count += 1
+            share += abs(weight[i])
+    return low, high, count, share
 
 
 @jit()
@@ -77,17 +99,17 @@ def _sums(traces, first, end, weight, start, stop, total, rows, flag):  # type: 
     while at < stop:
         if cancelled(flag):
             return False
-        found, at = _live(first, end, weight, at, stop, rows)
-        low, high = 0, 0
-        if found == len(rows) and np.all(weight[rows] == 1):
-            low, high = first[rows].max(), end[rows].min()
+        found, at, low, high = _live(first, end, weight, at, stop, rows)
         if low < high:
             _add_eight(traces, rows, low, high, total)
         else:
             low = high = len(total)
-        for i in rows[:found]:
-            _add(traces[i], weight[i], first[i], min(low, end[i]), total)
-            _add(traces[i], weight[i], max(high, first[i]), end[i], total)
+        for k in range(found):
+            i = rows[k]
+            if first[i] < low:
+                _add(traces[i], weight[i], first[i], min(low, end[i]), total)
+            if end[i] > high:
+                _add(traces[i], weight[i], max(high, first[i]), end[i], total)
     return True
 
 
@@ -108,11 +130,19 @@ def _stack(  # type: ignore[no-untyped-def]
             continue
         if not _sums(traces, first, end, weight, start, stop, total, rows, flag):
             return False
+        low, high, count, share = _shared(first, end, weight, start, stop)
+        made = out[at]
+        if count > 0:
+            made[:low] = 0.0
+            made[low:high] = total[low:high] / share**power
+            made[high:] = 0.0
+            top[at], new_first[at], new_end[at] = count, low, high
+            at += 1
+            continue
         _fold(first, end, weight, start, stop, fold)
         _weights(first, end, weight, start, stop, fold, weights)
         if power != 1:
             weights[:] = weights**power
-        made = out[at]
         for k in range(n):
             made[k] = total[k] / weights[k] if fold[k] > 0 else 0.0
         low, high = 0, n

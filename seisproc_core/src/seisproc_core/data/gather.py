@@ -177,6 +177,9 @@ def mute_outside(traces: np.ndarray, first: np.ndarray, end: np.ndarray) -> None
         Live window ``[first, end)`` of each trace, in samples.
     """
     n_samples = traces.shape[1]
-    for row in np.flatnonzero((first > 0) | (end < n_samples)):
-        traces[row, : first[row]] = 0
-        traces[row, max(end[row], 0) :] = 0
+    rows = np.flatnonzero((first > 0) | (end < n_samples))
+    for row, start, stop in zip(rows.tolist(), first[rows].tolist(), end[rows].tolist(), strict=True):
+        if start > 0:
+            traces[row, :start] = 0
+        if stop < n_samples:
+            traces[row, max(stop, 0) :] = 0

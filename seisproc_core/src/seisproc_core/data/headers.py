@@ -125,6 +125,8 @@ class Headers:
         if name not in self.columns:
             return 1.0
         stored = self.columns[name].astype(np.float64)
+        if len(stored) and (stored == stored[0]).all():  # as nearly always: one number to multiply with
+            stored = stored[0]
         return np.where(stored > 0, stored, np.where(stored < 0, -1.0 / np.where(stored == 0, 1.0, stored), 1.0))
 
     def with_columns(self, **columns: np.ndarray) -> Headers:
@@ -262,8 +264,8 @@ class Headers:
         if LIVE_FIRST not in self.columns:
             first, end = np.zeros(self.count, np.int64), np.full(self.count, n_samples, np.int64)
         else:
-            first = np.clip(self.columns[LIVE_FIRST].astype(np.int64), 0, n_samples)
-            end = np.clip(self.columns[LIVE_END].astype(np.int64), first, n_samples)
+            first = np.minimum(np.maximum(self.columns[LIVE_FIRST].astype(np.int64), 0), n_samples)
+            end = np.minimum(np.maximum(self.columns[LIVE_END].astype(np.int64), first), n_samples)
         if DEAD in self.columns:
             end = np.where(self.columns[DEAD] == 0, end, first)
         return first, end
