@@ -69,7 +69,9 @@ class Combine(Processor):
         out = context.empty((layout.n_traces, layout.n_samples))
         if layout.n_traces:
             starts = _starts(batch)
-            np.add.reduceat(weighted, starts, axis=0, out=out)
+            ends = np.append(starts[1:], batch.n_traces)
+            for row, (start, stop) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+                np.add.reduce(weighted[start:stop], axis=0, out=out[row])
             if self.method == "mean":
                 _divide_by_weights(out, starts, np.abs(weight), first, end)
         return Gather(headers=headers, sampling=layout.sampling, gather_starts=layout.gather_starts, traces=out)
@@ -100,11 +102,15 @@ def _divide_by_weights(
     out: np.ndarray, starts: np.ndarray, weight: np.ndarray, first: np.ndarray, end: np.ndarray
 ) -> None:
     """Divide each gather's sum by the weights of the traces that are live at each time, in place."""
+    total = np.add.reduceat(weight, starts)
+    if (first == 0).all() and (end == out.shape[1]).all() and (total > 0).all():
+        np.divide(out, total[:, None], out=out, casting="same_kind")
+        return
     # A weight enters at a trace's first live sample and leaves at its last.
     gather = np.searchsorted(starts, np.arange(len(weight)), side="right") - 1
     steps = np.zeros((len(out), out.shape[1] + 1))
     np.add.at(steps, (gather, first), weight)
     np.add.at(steps, (gather, end), -weight)
     divisor = np.cumsum(steps, axis=1)[:, :-1]
-    rounding = 1e-9 * np.add.reduceat(weight, starts)[:, None]
+    rounding = 1e-9 * total[:, None]
     np.divide(out, divisor, out=out, where=divisor > rounding, casting="same_kind")

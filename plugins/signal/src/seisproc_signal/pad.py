@@ -100,9 +100,9 @@ class Pad(Processor):
 
     def apply(self, batch: Gather, context: Context) -> Gather:
         layout, source = self._padded(batch)
-        held = source >= 0
         out = context.empty((len(source), batch.n_samples))
-        out[held], out[~held] = batch.traces[source[held]], 0
+        np.take(batch.traces, np.maximum(source, 0), axis=0, out=out, mode="clip")
+        out[source < 0] = 0
         made = layout.headers
         raw = _spread(batch.headers.raw, source)
         return Gather(
