@@ -78,27 +78,31 @@ class OmpDenoise(Processor):
         count, n = block.traces.shape
         live = (np.arange(n) >= block.first[:, None]) & (np.arange(n) < block.end[:, None])
         rest = block.traces.astype(np.float64)
-        basis = np.zeros((count, 2 * self.wavelets, n))
-        active = np.arange(count)
         match = dictionary.correlate(block.traces)
         independent = np.maximum(2 * self.high_hz * interval_s * live.sum(axis=1), 2)
         limit = self.threshold * _noise(match, live) * np.sqrt(2 * np.log(independent))[:, None]
+        limit = limit.astype(np.float32)[:, :, None]
+        basis, active = np.zeros((count, 2 * self.wavelets, n)), np.arange(count)
         for taken in range(self.wavelets):
             context.check()
             if taken:
                 match = dictionary.correlate(rest[active].astype(np.float32))
-            excess = np.where(live[active, None], match - limit[active, :, None], -np.inf).reshape(len(active), -1)
+            match -= limit[active]
+            if not live[active].all():
+                match = np.where(live[active, None], match, np.float32(-np.inf))
+            excess = match.reshape(len(active), -1)
             best = excess.argmax(axis=1)
             going = excess[np.arange(len(active)), best] > 0
-            active, best = active[going], best[going]
+            if not going.all():
+                active, best, basis = active[going], best[going], basis[going]
             if not len(active):
                 break
             number, sample = np.divmod(best, n)
             for part in range(2):
                 column = dictionary.atoms(number, sample, part) * live[active]
                 place = 2 * taken + part
-                added = _beside(column, basis[active, :place])
-                basis[active, place] = added
+                added = _beside(column, basis[:, :place])
+                basis[:, place] = added
                 rest[active] -= added * np.einsum("rn,rn->r", added, rest[active])[:, None]
         return block.traces - rest
 
@@ -196,7 +200,8 @@ def _beside(columns: np.ndarray, basis: np.ndarray) -> np.ndarray:
     """What of each column is orthogonal to its basis, with norm 1; zero where nothing is left."""
     before = np.linalg.norm(columns, axis=1)
     for _ in range(2):  # once is not enough in finite precision
-        columns = columns - np.einsum("rk,rkn->rn", np.einsum("rkn,rn->rk", basis, columns), basis)
+        share = np.matmul(basis, columns[:, :, None])
+        columns = columns - np.matmul(share.transpose(0, 2, 1), basis)[:, 0]
     norm = np.linalg.norm(columns, axis=1)
     kept = norm > NOTHING * np.maximum(before, NOTHING)
     beside: np.ndarray = np.where(kept[:, None], columns / np.where(kept, norm, 1)[:, None], 0)
