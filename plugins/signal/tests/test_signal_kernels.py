@@ -12,6 +12,7 @@ from seisproc_core.errors import Cancelled
 from seisproc_core.specs import resolve
 from seisproc_signal.agc import window_sums
 from seisproc_signal.plugin import seisproc_kernels
+from seisproc_signal.windows import energy
 
 KERNELS = {(spec.name, spec.backend): spec for spec in seisproc_kernels() if spec.name.startswith("agc")}
 ACCELERATED = [key for key in KERNELS if key[1] != "reference"]
@@ -100,3 +101,15 @@ def test_window_sums_are_exact_behind_a_huge_spike():
     sums = window_sums(values, 3, 2)[0]
     expected = [values[0, max(i - 3, 0) : i + 3].sum() for i in range(50)]
     assert np.array_equal(sums[14:], expected[14:]) and np.allclose(sums, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_energies_of_windows_at_any_size(size, rng):
+    traces = (size * rng.standard_normal((70, 300))).astype(np.float32)
+    first, end = rng.integers(0, 100, 70), rng.integers(200, 301, 70)
+    end[3] = first[3]
+    exact = [np.square(t[a:b], dtype=np.float64).sum() for t, a, b in zip(traces, first, end, strict=True)]
+    found = energy(traces, first, end)
+    assert found[3] == 0
+    assert np.allclose(found, exact, rtol=1e-6, atol=0)
+    assert not len(energy(traces[:0], first[:0], end[:0]))

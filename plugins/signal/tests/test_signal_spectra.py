@@ -72,3 +72,13 @@ def test_arguments_out_of_range_are_refused():
     ]:
         with pytest.raises(ValueError, match=problem):
             call()
+
+
+@pytest.mark.parametrize("size", [1e-35, 1.0, 1e35])
+def test_single_precision_is_enough_for_autocorrelations_of_any_size(size, rng):
+    traces = (size * rng.standard_normal((3, 200))).astype(np.float32)
+    traces[1] = 0
+    exact = spectra.autocorrelation(traces.astype(np.float64), 20)
+    assert np.abs(spectra.autocorrelation(traces, 20) - exact).max() <= 1e-6 * exact.max()
+    shape = spectra.autocorrelation(traces, 20, normalise=True)
+    assert shape[[0, 2], 0].tolist() == [1, 1] and not shape[1].any()

@@ -174,6 +174,10 @@ def test_terms_are_those_of_dense_least_squares() -> None:
     wanted = np.linalg.lstsq(normal, model.T @ (weight * values), rcond=None)[0]
     found = np.concatenate(decompose(values, weight, [SHOT, STATION, CDP], damping))
     assert np.abs((model @ (found - wanted))[weight > 0]).max() < 1e-5
+    many = np.stack([values, 0 * values, np.roll(values, 7)], axis=1)  # columns are split each by itself
+    both = np.concatenate(decompose(many, weight, [SHOT, STATION, CDP], damping))
+    assert not both[:, 1].any()
+    assert np.abs((model @ (both[:, 0] - found))[weight > 0]).max() < 1e-5
     exact = sum(random.standard_normal(int(i.max()) + 1)[i] for i in (SHOT, STATION))
     terms = decompose_robustly(exact + 0.01 * values, weight, [SHOT, STATION], (0.0, 0.0))
     assert np.std((exact - terms[0][SHOT] - terms[1][STATION])[weight > 0]) < 0.02

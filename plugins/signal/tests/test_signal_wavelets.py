@@ -46,6 +46,14 @@ def close(found, expected, inside=slice(100, -100)):
     return float(difference / np.linalg.norm(expected[:, inside]))
 
 
+def test_the_phase_alone_is_that_of_the_whole_spectrum(rng):
+    power = np.abs(fft.rfft(rng.standard_normal((3, 60)), 4096)) ** 2
+    power[1] = 0
+    whole = wavelets.minimum_phase(np.sqrt(power))
+    turned = np.exp(1j * wavelets.phase_of_minimum(power)) * np.abs(whole)
+    assert np.abs(turned - whole).max() < 1e-5 * np.abs(whole).max()
+
+
 def test_kolmogorov_recovers_a_minimum_phase_wavelet_from_its_amplitude():
     spectrum = fft.rfft(MINIMUM, 4096)
     found = wavelets.minimum_phase(np.abs(spectrum))

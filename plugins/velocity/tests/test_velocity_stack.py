@@ -82,6 +82,25 @@ def test_against_brute_force(backend: str, parameters: dict[str, Any], batch: Ga
     assert not made.headers["offset"].any()
 
 
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("parameters", [{}, {"weight": "sign"}, {"normalise_power": 0.5}])
+def test_large_gathers_of_like_and_unlike_windows(ragged: bool, parameters: dict[str, Any], run: Run) -> None:
+    rng = np.random.default_rng(3)
+    first, end = np.full(45, 5), np.full(45, 35)
+    if ragged:
+        first, end = rng.integers(0, 20, 45), rng.integers(18, 41, 45)
+    dead, sign = np.arange(45) % 11 == 3, rng.choice([1, 1, -1, 0], 45)
+    words = {"dead": 2 * dead, "sign": sign, "offset": np.arange(45)}
+    starts = [0, 8, 25, 25, 45]
+    batch = make_gather(rng.standard_normal((45, 40)), gather_starts=starts, live=(first, end), **words)
+    made = run(Stack, batch, **parameters)
+    wanted, fold = brute_force(batch, parameters)
+    np.testing.assert_allclose(made.traces, wanted, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(made.headers["fold"], fold.max(axis=1))
+    assert made.live_window[0].tolist() == (fold > 0).argmax(axis=1).tolist()
+    assert made.live_window[1].tolist() == (40 - (fold > 0)[:, ::-1].argmax(axis=1)).tolist()
+
+
 def test_a_live_zero_counts(run: Run) -> None:
     gather = make_gather([[2.0, 2.0], [0.0, 2.0]], live=(np.array([0, 0]), np.array([2, 2])))
     np.testing.assert_array_equal(run(Stack, gather).traces, [[1, 2]])
