@@ -114,7 +114,7 @@ class _Interpolation(Processor):
             full = np.array([there[n - order : n + 1].all() for n in range(order, len(there))])
             if full.sum() > order // 2:
                 made = np.empty_like(spectra)
-                some = max(1, ELEMENTS // max(len(known) * np.count_nonzero(~known), (order + 1) * len(full)))
+                some = max(1, ELEMENTS // max(len(known) * int(np.count_nonzero(~known)), (order + 1) * len(full)))
                 for start in range(0, spectra.shape[1], some):
                     columns = slice(start, start + some)
                     data = pilot[heard // step if step > 1 else heard, columns]
