@@ -59,6 +59,19 @@ def run(folder: Path) -> Run:
     return run_command
 
 
+def test_the_report_of_a_chain(run: Run, folder: Path) -> None:
+    done = run("report", "flow.toml", "--at", "cdp=1,3", "--replace", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert [step["step"] for step in said["steps"]] == ["agc", "bandpass", "all steps"]
+    assert [step["traces_after"] for step in said["steps"]] == [20, 20, 20]
+    assert (folder / said["report"]).read_text().startswith("<!DOCTYPE html>")
+    again = run("report", "flow.toml", "--at", "cdp=1")
+    assert again.returncode == 2 and "flow_report.html exists" in again.stderr
+    wrong = run("report", "flow.toml", "--at", "cdp=1", "--window", "5", "--replace")
+    assert wrong.returncode == 2 and "--window 5: write first:last in ms" in wrong.stderr
+
+
 def test_panels_figures_and_choice(run: Run, folder: Path) -> None:
     varied = ("test", "flow.toml", "--vary", "agc.window_ms=100,200,400")
     done = run(*varied, "--at", "cdp=1,3:4", "--choose", "400", "--json")

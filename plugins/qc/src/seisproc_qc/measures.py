@@ -42,6 +42,25 @@ def amplitude_spectrum(gather: Gather) -> tuple[np.ndarray, np.ndarray]:
     return frequency, np.sqrt(power) * interval
 
 
+def autocorrelation(gather: Gather, longest_s: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
+    """Mean autocorrelation of the live traces of a gather, each divided by its lag 0.
+
+    Returns
+    -------
+    lag, correlation
+        s, from 0 to `longest_s` at most, and float64 from 1 on; 0 for silence.
+    """
+    traces = np.where(live_mask(gather), gather.traces, 0).astype(np.float64)
+    traces = traces[traces.any(axis=1)]
+    interval, count = gather.sampling.interval_s, gather.n_samples
+    lags = min(count, int(longest_s / interval) + 1)
+    if not len(traces):
+        return interval * np.arange(lags), np.zeros(lags)
+    power = np.abs(np.fft.rfft(traces, 2 * count, axis=1)) ** 2
+    correlation = np.fft.irfft(power, axis=1)[:, :lags]
+    return interval * np.arange(lags), np.mean(correlation / correlation[:, :1], axis=0)
+
+
 def dominant_frequency(gather: Gather) -> float:
     """Frequency (Hz) at which the smoothed mean power spectrum is largest; 0 for silence.
 

@@ -14,4 +14,9 @@ def seisproc_commands() -> list[CommandSpec]:
             impl="seisproc_qc.commands.test_command:command",
             help="Compare values of parameters on chosen gathers, and choose one.",
         ),
+        CommandSpec(
+            name="report",
+            impl="seisproc_qc.commands.report_command:command",
+            help="Show what every step of a flow does to chosen gathers.",
+        ),
     ]

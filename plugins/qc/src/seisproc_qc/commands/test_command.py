@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seisproc_core.errors import UsageError
+from seisproc_qc.commands.places import gathers
 from seisproc_terminal import output
 from seisproc_terminal.options import json_option
 
@@ -76,7 +77,7 @@ def command(
     text = _edited(flow, loaded, vary, choices) if choices else None
     document: dict[str, Any] = {"flow": str(flow)}
     if places:
-        document |= _look(loaded, vary, _gathers(places), until, against, out, axis, clip, replace, as_json)
+        document |= _look(loaded, vary, gathers(places), until, against, out, axis, clip, replace, as_json)
     if text is not None:
         document |= _write(flow, text, as_json)
     if as_json:
@@ -137,28 +138,6 @@ def _one(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
         return text
-
-
-def _gathers(places: tuple[str, ...]) -> dict[str, list[Any]]:
-    """Values and (lowest, highest) by header word."""
-    from seisproc_core.data.words import canonical
-
-    made: dict[str, list[Any]] = {}
-    for text in places:
-        word, equals, right = text.partition("=")
-        try:
-            values = [_range(part) for part in right.split(",")]
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise UsageError(f"--at {text}: write word=value,value or word=first:last, e.g. cdp=400,900")
-        made.setdefault(canonical(word.strip()), []).extend(values)
-    return made
-
-
-def _range(text: str) -> float | tuple[float, float]:
-    first, colon, last = text.partition(":")
-    return (float(first), float(last)) if colon else float(first)
 
 
 def _edited(path: Path, flow: Flow, vary: dict[str, list[Any]], choices: tuple[str, ...]) -> str:
