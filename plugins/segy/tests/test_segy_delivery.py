@@ -197,6 +197,18 @@ def test_the_greatest_power_that_fits(largest: float, format_: int) -> None:
     assert np.ldexp(largest, exponent) <= limit < np.ldexp(largest, exponent + 1) or abs(exponent) == 120
 
 
+def test_rounding_that_leaves_little_is_refused_unless_asked_for(
+    storage: SegyStorage, written: Any, tmp_path: Path
+) -> None:
+    gather = line()
+    weak = gather.with_traces(gather.traces * (0.9 / np.abs(gather.traces).max()).astype(np.float32))
+    with pytest.raises(UsageError, match=r'when they are rounded .*scaling = "survey" keeps them, scaling = 0 writes'):
+        file_of(storage, written, weak, tmp_path / "a.sgy", format=3)
+    file_of(storage, written, weak, tmp_path / "b.sgy", format=3, scaling=0)
+    whole = gather.with_traces(np.sign(gather.traces))
+    file_of(storage, written, whole, tmp_path / "c.sgy", format=3)
+
+
 def test_scaling_is_refused_where_it_means_nothing(storage: SegyStorage, written: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="scaling is for integer formats"):
         storage.sink(plan_for(line(), format=1, scaling=3))

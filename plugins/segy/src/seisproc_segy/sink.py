@@ -28,6 +28,8 @@ _KILLED = 3  # from this reason on, seisproc killed the trace
 _TIME_SCALARS = (1, -10, -100, -1000, -10000)
 _SAME_MS = 1e-6
 _SCALABLE = (2, 3, 7, 8)  # formats of signed integers
+_ROUGH = 64.0  # samples below are looked at before they are rounded to whole numbers ...
+_MOST_LOST = 0.03  # ... which may change their rms by so much
 
 
 class SegySink:
@@ -251,6 +253,21 @@ class SegySink:
             raise UsageError(
                 f"samples from {low:g} to {high:g} do not fit format {self._format} ({NAMES[self._format]}, "
                 f"{limits[0]} to {limits[1]}); {way_out}, format 5 holds all"
+            )
+        if self._options.scaling is None and max(-low, high) < _ROUGH:
+            self._refuse_rounding(traces, low, high)
+
+    def _refuse_rounding(self, traces: np.ndarray, low: float, high: float) -> None:
+        """Refuse to make whole numbers of samples of which little would be left."""
+        power = float(np.square(traces, dtype=np.float64).sum())
+        lost = float(np.square(traces - np.rint(traces), dtype=np.float64).sum())
+        if lost > _MOST_LOST**2 * power:
+            way_out = "format 5 holds them"
+            if self._format in _SCALABLE:
+                way_out = 'scaling = "survey" keeps them, scaling = 0 writes them so'
+            raise UsageError(
+                f"samples from {low:g} to {high:g} would change by {100 * (lost / power) ** 0.5:.0f} % when they are "
+                f"rounded to the whole numbers of format {self._format} ({NAMES[self._format]}); {way_out}"
             )
 
     def _headers(self, first_row: int, rows: Gather, exponents: np.ndarray | None) -> np.ndarray:
