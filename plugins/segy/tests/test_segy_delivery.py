@@ -197,6 +197,13 @@ def test_the_greatest_power_that_fits(largest: float, format_: int) -> None:
     assert np.ldexp(largest, exponent) <= limit < np.ldexp(largest, exponent + 1) or abs(exponent) == 120
 
 
+def test_weighting_factors_are_noted_when_a_file_is_read(storage: SegyStorage, written: Any, tmp_path: Path) -> None:
+    for scaling, told in (("trace", "do not compare"), (7, "are 7: samples are read as they stand"), (0, None)):
+        path = file_of(storage, written, line(), tmp_path / f"{scaling}.sgy", format=2, scaling=scaling)
+        notes = [note for note in storage.open([str(path)], {}).notes if "weighting" in note]
+        assert (told is None and not notes) or told in notes[0]
+
+
 def test_rounding_that_leaves_little_is_refused_unless_asked_for(
     storage: SegyStorage, written: Any, tmp_path: Path
 ) -> None:

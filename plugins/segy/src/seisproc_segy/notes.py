@@ -9,6 +9,7 @@ import numpy as np
 from seisproc_core.errors import DataError
 from seisproc_segy.headermap import STATED, Places, words_or_zero
 from seisproc_segy.options import ReadOptions
+from seisproc_segy.samples import LIMITS as WHOLE
 from seisproc_segy.stanza import layout_of
 from seisproc_segy.timing import delay_ms, odd_scalar
 
@@ -41,6 +42,7 @@ def notes_on(file: SegyFile, prefix: bytes, places: Places, options: ReadOptions
         *_on_map(file, options),
         *_on_units(file, prefix, places, options),
         *_on_scalars(file, places, options),
+        *_on_weights(file, places, options),
         *_on_starts(file, places, options),
         *given,
     ]
@@ -126,6 +128,20 @@ def _on_scalars(file: SegyFile, places: Places, options: ReadOptions) -> list[st
                 f"is applied as it stands; set = {{ {name} = N }} takes another for all"
             )
     return notes
+
+
+def _on_weights(file: SegyFile, places: Places, options: ReadOptions) -> list[str]:
+    """Whether trace weighting factors say that the numbers in the file are not the samples themselves."""
+    if file.format not in WHOLE or "weighting_factor" in options.set:
+        return []
+    factors = np.unique(_some(file, places, ("weighting_factor",))[0])
+    if not factors.any():
+        return []
+    told = f"{factors[0]}" if len(factors) == 1 else f"from {factors[0]} to {factors[-1]}"
+    return [
+        f"trace weighting factors N (bytes 169-170) are {told}: samples are read as they stand, not times 2^-N, and "
+        + ("amplitudes of traces do not compare" if len(factors) > 1 else "have that scale")
+    ]
 
 
 def _on_starts(file: SegyFile, places: Places, options: ReadOptions) -> list[str]:
