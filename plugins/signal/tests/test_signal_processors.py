@@ -148,6 +148,38 @@ def test_mute_table_keyed_by_a_header_word_is_interpolated_in_it():
     assert out.live_window[0].tolist() == [10, 10, 25, 40]
 
 
+def test_gain_limits_peaks_and_troughs_apart(rng: np.random.Generator) -> None:
+    traces = rng.standard_normal((3, 100)).astype(np.float32)
+    live = (np.array([0, 20, 0]), np.array([100, 90, 100]))
+    gather = make_gather(traces, live=live)
+    out = run_processor(Gain, gather, {"clip_above": 0.4, "clip_below": -0.7, "scale": 2})
+    inside = (np.arange(100) >= live[0][:, None]) & (np.arange(100) < live[1][:, None])
+    assert np.allclose(out.traces, 2 * np.clip(traces, -0.7, 0.4) * inside)
+    raised = run_processor(Gain, gather, {"clip_above": -0.5})
+    assert raised.traces[1, 20:90].max() == np.float32(-0.5) and not raised.traces[1, :20].any()
+
+
+def test_surgical_mute_follows_picked_times() -> None:
+    offset, cdp = np.tile([-100, 0, 100, 300], 2), np.repeat([10, 20], 4)
+    gather = make_gather(np.ones((8, 250)), offset=offset, cdp=cdp)
+    table = {"cdp": [10, 10, 20], "offset_m": [0, 200, 0], "time_ms": [200, 400, 600]}
+    out = run_processor(SurgicalMute, gather, {"table": table, "width": {"offset_m": [0], "width_ms": [40]}})
+    centre = [300, 200, 300, 400, 600, 600, 600, 600]
+    for trace, at in zip(out.traces, centre, strict=True):
+        zero = np.flatnonzero(trace == 0)
+        assert (zero[0], len(zero)) == (at // 4 - 5, 10)
+    for wrong in ({}, {"table": table, "velocity_m_per_s": 900.0}):
+        with pytest.raises(ParameterError, match="only one of them"):
+            run_processor(SurgicalMute, gather, {"width": {"offset_m": [0], "width_ms": [40]}, **wrong})
+
+
+def test_a_mute_may_follow_channels_instead_of_offsets() -> None:
+    gather = make_gather(np.ones((3, 250)), offset=np.array([500, 0, 90]), channel=np.array([1, 31, 61]))
+    table = {"channel": [1, 61], "offset_m": [0, 0], "time_ms": [100, 500]}
+    out = run_processor(Mute, gather, {"table": table})
+    assert [int(np.flatnonzero(trace)[0]) for trace in out.traces] == [25, 75, 125]
+
+
 def test_surgical_mute_is_symmetric_and_leaves_the_live_window():
     gather = make_gather(np.ones((1, 101)), interval_ms=2, offset=-100)
     width = {"offset_m": [0], "width_ms": [18.0]}

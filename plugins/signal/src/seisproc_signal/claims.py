@@ -185,6 +185,7 @@ GAIN = Claims(
         {"scale": 3, "bias": 0.1, "exponential_per_s": 1.5, "exponential_power": 1.2},
         {"power": 0.5, "clip": 0.8},
         {"trap": 0.9, "clip_quantile": 0.9},
+        {"clip_above": 0.5, "clip_below": -0.3},
     )
 )
 TRACE_BALANCE = Claims(
@@ -258,6 +259,11 @@ SURGICAL_MUTE = Claims(
             "shape": "hyperbolic",
             "width": {"offset_m": [0], "width_ms": [50]},
             "taper_ms": 20,
+        },
+        {
+            "table": {"offset_m": [0, 400], "time_ms": [150, 400]},
+            "width": {"offset_m": [0], "width_ms": [60]},
+            "taper_ms": 12,
         },
     ),
     linear=True,

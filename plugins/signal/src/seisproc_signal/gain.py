@@ -24,11 +24,10 @@ class Gain(Processor):
     """Gain by a formula, the same for all traces: constant, time power, exponential, amplitude power, clip.
 
     In this order: y = x + bias; y *= t^t_power; y *= exp(exponential_per_s t^exponential_power);
-    y = sign(y) |y|^power; samples beyond
-    `trap` become 0; samples are limited to +-clip, then to the quantile `clip_quantile` of the live |y| of their
-    trace; y *= scale. t is the time since the source in seconds, whatever the recording delay. With a
-    t_power, samples at or before the source time become 0. With `reduction_m_per_s` the time of t_power is
-    t + |offset| / velocity, as of data shown in reduced time.
+    y = sign(y) |y|^power; samples beyond `trap` become 0; samples are limited to +-clip, from above to `clip_above`, from
+    below to `clip_below`, then to the quantile `clip_quantile` of the live |y| of their trace; y *= scale. t is the time
+    since the source in seconds, whatever the recording delay. With a t_power, samples at or before the source time
+    become 0. With `reduction_m_per_s` the time of t_power is t + |offset| / velocity, as of data shown in reduced time.
 
     Not a correction of amplitudes by physics: for geometrical spreading with known velocities use `spreading`.
 
@@ -46,6 +45,8 @@ class Gain(Processor):
     power: float = param(1.0, help="Exponent of the absolute amplitude; the sign stays.", above=0)
     trap: float | None = param(None, help="Samples larger than this become 0.", above=0)
     clip: float | None = param(None, help="Limit of the absolute amplitude.", above=0)
+    clip_above: float | None = param(None, help="Largest value of a sample, as for peaks alone.")
+    clip_below: float | None = param(None, help="Smallest value of a sample, as for troughs alone.")
     clip_quantile: float | None = param(
         None, help="Limit of the absolute amplitude as a quantile of the trace's live samples.", above=0, maximum=1
     )
@@ -65,6 +66,9 @@ class Gain(Processor):
             out[np.abs(out) > self.trap] = 0
         if self.clip is not None:
             np.clip(out, -self.clip, self.clip, out=out)
+        if self.clip_above is not None or self.clip_below is not None:
+            np.clip(out, self.clip_below, self.clip_above, out=out)
+            mute_outside(out, first, end)  # 0 may lie beyond a limit
         if self.clip_quantile is not None:
             limit = _quantile(out, first, end, self.clip_quantile, context)[:, None]
             np.clip(out, -limit, limit, out=out)

@@ -15,7 +15,10 @@ from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims
 from seisproc_signal.windows import Curves, key_of, key_problem, nearest_sample, scale_samples, with_live_words
 
-KEYS = ("cdp", "field_record", "source_station", "inline", "crossline")
+KEYS = (
+    "cdp", "field_record", "source_station", "inline", "crossline", "channel", "cdp_trace", "shotpoint",
+    "trace_sequence_line", "trace_sequence_file",
+)  # fmt: skip
 
 
 @processor("mute", scope="trace", claims=claims.MUTE)
@@ -82,21 +85,25 @@ class Mute(Processor):
             return self.time_ms / 1000 + np.abs(offset) / self.velocity_m_per_s
         assert self.table is not None
         left = None if self.extrapolation == "constant" else 1000 * layout.sampling.start_s
-        key = key_of(self.table, KEYS)
-        at = layout.headers[key] if key else np.zeros(len(offset))
-        curves = Curves.of(
-            self.table, key, lambda part: np.interp(offset, part["offset_m"], part["time_ms"], left=left)
-        )
-        return curves.own_point(at) / 1000
+        return _picked(self.table, layout, offset, left)
+
+
+def _picked(table: Table, layout: Layout, offset: np.ndarray, left: float | None = None) -> np.ndarray:
+    """Time of a table of curves for every trace, float64 ``(n_traces,)``, s; `left` of the first offset, ms."""
+    key = key_of(table, KEYS)
+    at = layout.headers[key] if key else np.zeros(len(offset))
+    curves = Curves.of(table, key, lambda part: np.interp(offset, part["offset_m"], part["time_ms"], left=left))
+    return curves.own_point(at) / 1000
 
 
 @processor("surgical_mute", scope="trace", claims=claims.SURGICAL_MUTE)
 class SurgicalMute(Processor):
-    """Zero a zone of constant or offset-dependent width along a line or hyperbola: ground roll, air wave, a multiple.
+    """Zero a zone along a line, a hyperbola or picked times: ground roll, air wave, a multiple.
 
     The zone is centred on t = time_ms + |offset| / velocity (``linear``) or sqrt(time_ms^2 + (offset / velocity)^2)
-    (``hyperbolic``), times from the source; it has w samples, the nearest whole number to its width, beginning w // 2
-    before the centre. Tapers sin^2((k + 1) pi / 2n) over n samples grow away from it on both sides.
+    (``hyperbolic``), times from the source, or on the times of a `table` that was picked, as in `mute`: linear between
+    its offsets and the values of its key, constant beyond. It has w samples, the nearest whole number to its width,
+    beginning w // 2 before the centre. Tapers sin^2((k + 1) pi / 2n) over n samples grow away from it on both sides.
 
     ``mode = "su"`` reproduces modes 2 and 3 of Seismic Unix `sumute`: of an odd zone one sample less is zeroed, and the
     upper taper begins one sample inside the zone.
@@ -109,24 +116,39 @@ class SurgicalMute(Processor):
     Source: `sumute` of Seismic Unix, modes 2 (linear) and 3 (hyperbolic).
     """
 
-    velocity_m_per_s: float = param(help="Apparent velocity of the event.", unit="m/s", above=0)
+    velocity_m_per_s: float | None = param(None, help="Apparent velocity of the event.", unit="m/s", above=0)
     time_ms: float = param(0.0, help="Time of the event at offset 0.", unit="ms")
+    table: Table | None = param(
+        None, help="Time of the event over absolute offset.", columns=("offset_m", "time_ms"), keys=KEYS
+    )
     shape: Literal["linear", "hyperbolic"] = param("linear", help="Curve along which to mute.")
     width: Table = param(help="Length of the zone over absolute offset.", columns=("offset_m", "width_ms"))
     taper_ms: float = param(0.0, help="Length of the taper on each side.", unit="ms", minimum=0)
     mode: Literal["centred", "su"] = param("centred", help="Equal tapers on both sides, or as Seismic Unix.")
 
     def check(self, layout: Layout) -> None:
+        if (self.table is None) == (self.velocity_m_per_s is None):
+            raise self.bad("table", "or 'velocity_m_per_s' must be given, and only one of them")
+        if self.table is not None and (problem := key_problem(self.table, KEYS, "offset_m")):
+            raise self.bad("table", problem)
         if problem := key_problem(self.width, (), "offset_m"):
             raise self.bad("width", problem)
         if np.any(self.width["width_ms"] < 0):
             raise self.bad("width", "needs widths of at least 0 ms")
-        layout.headers["offset"]
+        self._centre(layout)
+
+    def _centre(self, layout: Layout) -> np.ndarray:
+        """Time of the event on every trace, float64 ``(n_traces,)``, s."""
+        offset = np.abs(layout.headers["offset"].astype(np.float64))
+        if self.velocity_m_per_s is None:
+            assert self.table is not None
+            return _picked(self.table, layout, offset)
+        at_zero, delay = self.time_ms / 1000, offset / self.velocity_m_per_s
+        along: np.ndarray = at_zero + delay if self.shape == "linear" else np.hypot(at_zero, delay)
+        return along
 
     def apply(self, batch: Gather, context: Context) -> Gather:
-        offset = np.abs(batch.headers["offset"].astype(np.float64))
-        at_zero, delay = self.time_ms / 1000, offset / self.velocity_m_per_s
-        time = at_zero + delay if self.shape == "linear" else np.hypot(at_zero, delay)
+        offset, time = np.abs(batch.headers["offset"].astype(np.float64)), self._centre(batch)
         width = np.interp(offset, self.width["offset_m"], self.width["width_ms"]) / 1000 / batch.sampling.interval_s
         length = nearest_sample(width)
         start = _sample_of(time, batch.sampling) - length // 2
