@@ -12,6 +12,7 @@ import ast
 import math
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 
 import attrs
 import numpy as np
@@ -58,20 +59,7 @@ class Expression:
         ExpressionError
             It is longer than 1,000 characters, nested deeper than 50, no expression, or uses what is not allowed.
         """
-        if len(text) > MAX_LENGTH:
-            raise ExpressionError(f"an expression of {len(text)} characters is too long; {MAX_LENGTH} are allowed")
-        text = " ".join(text.split())
-        if not text:
-            raise ExpressionError("an expression is empty")
-        for column, sign in enumerate(text, 1):
-            if sign not in _SIGNS and not (sign.isidentifier() or sign.isdecimal()):
-                raise _refused(text, column, f"{sign!r} is not allowed")
-        tree = _parsed(text)
-        for node, depth in _walk(tree):
-            if depth > MAX_DEPTH:
-                raise _refused(text, _column(text, node), f"nested deeper than {MAX_DEPTH}")
-            _check(text, node)
-        return cls(text, tuple(sorted({canonical(name.id) for name in _loaded(tree)})), tree)
+        return _read(text)
 
     def evaluate(self, headers: Headers, where: np.ndarray | None = None) -> np.ndarray:
         """Values of all traces: int64, float64 or bool, shape ``(len(headers),)``.
@@ -89,7 +77,7 @@ class Expression:
         parts = []
         for start in range(0, max(len(headers), 1), BLOCK):
             rows = slice(start, min(start + BLOCK, len(headers)))
-            block = headers.take(rows)
+            block = headers if len(headers) <= BLOCK else headers.take(rows)
             made = self._compute(self._tree, block)
             self._raise_first(made.faults, headers, rows, None if where is None else where[rows])
             parts.append(np.broadcast_to(made.values, (len(block),)))
@@ -153,6 +141,25 @@ class Expression:
                     return Vector.word(headers.column(argument.id), argument.id, column)
                 return FUNCTIONS[name].apply([self._compute(value, headers) for value in node.args], column)
         raise AssertionError(f"{type(node).__name__} was let through")
+
+
+@lru_cache(maxsize=256)
+def _read(text: str) -> Expression:
+    """See `Expression.parse`; steps read theirs again for every batch."""
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"an expression of {len(text)} characters is too long; {MAX_LENGTH} are allowed")
+    text = " ".join(text.split())
+    if not text:
+        raise ExpressionError("an expression is empty")
+    for column, sign in enumerate(text, 1):
+        if sign not in _SIGNS and not (sign.isidentifier() or sign.isdecimal()):
+            raise _refused(text, column, f"{sign!r} is not allowed")
+    tree = _parsed(text)
+    for node, depth in _walk(tree):
+        if depth > MAX_DEPTH:
+            raise _refused(text, _column(text, node), f"nested deeper than {MAX_DEPTH}")
+        _check(text, node)
+    return Expression(text, tuple(sorted({canonical(name.id) for name in _loaded(tree)})), tree)
 
 
 def trace_name(headers: Headers, row: int) -> str:

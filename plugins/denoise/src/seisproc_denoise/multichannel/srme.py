@@ -106,7 +106,8 @@ class Srme(SurveyProcessor):
             moved = self._moved(times, records["samples"][chosen], offset[chosen], number * self.spacing_m)
             spectra.append(axis.spectra(moved))
         held = np.concatenate([np.zeros(0, np.int64), *rows])
-        level = np.sqrt(np.mean(np.square(records["samples"], dtype=np.float64).sum(axis=1))) if len(records) else 1.0
+        energy = np.einsum("ij,ij->i", records["samples"], records["samples"], dtype=np.float64)
+        level = np.sqrt(energy.mean()) if len(records) else 1.0
         return {
             "traces": {
                 "midpoint_m": midpoint[held],
@@ -158,9 +159,10 @@ class Axis:
         self.length = scipy.fft.next_fast_len(2 * self.count, real=True)
         hz = scipy.fft.rfftfreq(self.length, interval_s)
         self.used = int(np.searchsorted(hz, max_hz, side="right"))
-        self.start = np.exp(-2j * np.pi * hz[: self.used] * times[0])
+        self.start = np.exp(-2j * np.pi * hz[: self.used] * times[0]).astype(np.complex64)
         taper = np.clip((max_hz - hz[: self.used]) / (0.1 * max_hz), 0, 1)
-        self.half_derivative = np.sqrt(2j * np.pi * hz[: self.used]) * np.sin(np.pi / 2 * taper) ** 2
+        half_derivative = np.sqrt(2j * np.pi * hz[: self.used]) * np.sin(np.pi / 2 * taper) ** 2
+        self.back = (half_derivative / self.start).astype(np.complex64)
 
     def spectra(self, samples: np.ndarray) -> np.ndarray:
         return np.asarray(
@@ -170,7 +172,7 @@ class Axis:
     def traces(self, products: np.ndarray) -> np.ndarray:
         """Samples of products of two spectra each."""
         whole = np.zeros((len(products), self.length // 2 + 1), np.complex64)
-        whole[:, : self.used] = products * (self.half_derivative / self.start)
+        whole[:, : self.used] = products * self.back
         return np.asarray(scipy.fft.irfft(whole, self.length, axis=1, workers=1)[:, : self.count])
 
 
