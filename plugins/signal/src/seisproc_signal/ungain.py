@@ -10,6 +10,8 @@ from seisproc_core.processing.params import SurveyRef, param
 from seisproc_core.processing.processor import Processor, processor
 from seisproc_signal import claims
 
+ROWS = 64  # traces at a time: they stay in cache
+
 
 @processor("remove_gain", scope="trace", claims=claims.REMOVE_GAIN)
 class RemoveGain(Processor):
@@ -29,7 +31,13 @@ class RemoveGain(Processor):
     def apply(self, batch: Gather, context: Context) -> Gather:
         gain = context.input("gain").traces
         out = context.empty(batch.traces.shape)
-        out[...] = batch.traces
-        np.divide(batch.traces, gain, out=out, where=gain > 0)
+        for row in range(0, batch.n_traces, ROWS):
+            context.check()
+            traces, divisor, quotient = (array[row : row + ROWS] for array in (batch.traces, gain, out))
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                np.divide(traces, divisor, out=quotient)
+            kept = ~(divisor > 0)
+            if kept.any():
+                quotient[kept] = traces[kept]
         mute_outside(out, *batch.live_window)
         return batch.with_traces(out)
