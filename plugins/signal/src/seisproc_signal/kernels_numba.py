@@ -40,16 +40,26 @@ def agc_gaussian(
 
 @jit()
 def _scan(power, width, head, tail):  # type: ignore[no-untyped-def]
-    """Sums from the start and from the end of every block of `width` samples; two chains hide an addition's latency."""
-    for block in range(0, len(power), width):
-        values, up, down = power[block : block + width], head[block : block + width], tail[block : block + width]
-        before, behind = 0.0, 0.0
+    """Sums from the start and from the end of every block of `width` samples, of which there is an even number.
+
+    Two blocks at a time, from both ends: four chains hide an addition's latency.
+    """
+    middle = len(power) // 2
+    for block in range(0, middle, width):
+        left, right = slice(block, block + width), slice(middle + block, middle + block + width)
+        values, up, down = power[left], head[left], tail[left]
+        more, also_up, also_down = power[right], head[right], tail[right]
+        before, behind, too_before, too_behind = 0.0, 0.0, 0.0, 0.0
         back = np.uint64(width - 1)  # unsigned: spares the compiler the case of a negative index
         for i in range(width):
             up[i] = before
+            also_up[i] = too_before
             before += values[i]
+            too_before += more[i]
             behind += values[back]
+            too_behind += more[back]
             down[back] = behind
+            also_down[back] = too_behind
             back -= np.uint64(1)
 
 
@@ -80,7 +90,7 @@ def _invert(tail, head, inverse_count, gain):  # type: ignore[no-untyped-def]
 def _agc(traces, first, end, before, after, out, gain, flag):  # type: ignore[no-untyped-def]
     n = traces.shape[1]
     width = before + after + 1
-    size = (n + 2 * width - 1) // width * width
+    size = (n + 3 * width - 1) // (2 * width) * 2 * width  # an even number of blocks, one more than a trace fills
     power = np.zeros(size)
     tail = np.empty(size)
     head = np.empty(size)
