@@ -39,12 +39,15 @@ def _wavelets(batch: Gather) -> Any:
 
 
 def _wavelets_of_neighbours(batch: Gather) -> Any:
+    """The noise of a trace is the median over all coefficients of its neighbours."""
     import pywt
 
     approximation, *details = pywt.wavedec(batch.traces, WAVELET, level=LEVELS, axis=-1)
+    first = np.clip(np.arange(FOLD) - APERTURE // 2, 0, FOLD - APERTURE)
     for number, detail in enumerate(details):
-        noise = np.median(np.abs(detail), axis=1).reshape(-1, FOLD) / NOISE
-        details[number] = _shrunk(detail, ndimage.median_filter(noise, (1, APERTURE)).reshape(-1, 1))
+        size = np.abs(detail).reshape(-1, FOLD, detail.shape[1])
+        noise = [[np.median(gather[a : a + APERTURE]) / NOISE for a in first] for gather in size]
+        details[number] = _shrunk(detail, np.reshape(noise, (-1, 1)).astype(np.float32))
     return pywt.waverec([approximation, *details], WAVELET, axis=-1)[:, :SAMPLES]
 
 
@@ -167,7 +170,7 @@ CASES = (
     ),
     Case(
         use="wavelet_denoise_spatial", parameters={"levels": LEVELS, **_EACH}, multiplications=4 * 8 * SAMPLES,
-        peers={"PyWavelets, SciPy median_filter": _wavelets_of_neighbours},
+        peers={"PyWavelets, NumPy median of neighbours": _wavelets_of_neighbours},
     ),
     Case(
         use="tf_denoise", label="STFT", parameters={"window_ms": 192.0, "low_hz": 5.0, **_SHRINKING},
