@@ -45,6 +45,7 @@ def sugain(x: Array, dt: float, t0: float, offset: Array, **p: Any) -> Array:
         y[np.abs(y) > p["trap"]] = 0
     if "clip" in p:
         y = np.clip(y, -p["clip"], p["clip"])
+    y = np.clip(y, p.get("nclip", -np.inf), p.get("pclip", np.inf))
     q = p.get("qclip", 1.0)
     if p.get("qbal") or q < 1:
         limit = np.sort(np.abs(y), axis=1)[:, int(q * y.shape[1] - 0.5)][:, None]

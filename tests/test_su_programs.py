@@ -75,6 +75,8 @@ def noise(seed: int, traces: int = 12, samples: int = 256, start_ms: float = 0.0
     gpow=st.none() | st.floats(0.4, 2),
     trap=st.none() | st.floats(1, 3),
     clip=st.none() | st.floats(0.3, 2),
+    pclip=st.none() | st.floats(0.1, 2),
+    nclip=st.none() | st.floats(-2, -0.1),
     qclip=st.none() | st.floats(0.5, 0.999),
     scale=st.floats(0.1, 10),
     bias=st.floats(-0.5, 0.5),
@@ -89,7 +91,8 @@ def test_sugain(seed: int, delay: float, etpow: float, scale: float, bias: float
     if "vred" in p:
         p.pop("qclip", None)  # sample 0, which the program spoils, would count among the quantile's
     names = {"tpow": "t_power", "vred": "reduction_m_per_s", "epow": "exponential_per_s", "gpow": "power",
-             "etpow": "exponential_power", "qclip": "clip_quantile"}  # fmt: skip
+             "etpow": "exponential_power", "qclip": "clip_quantile",
+             "pclip": "clip_above", "nclip": "clip_below"}  # fmt: skip
     step = {"use": "gain"} | {names.get(k, k): v for k, v in p.items()}
     expected = su.sugain(gather.traces, 0.004, delay / 1000, gather.headers["offset"], **p)
     found = run(gather, step).traces

@@ -24,10 +24,11 @@ class Gain(Processor):
     """Gain by a formula, the same for all traces: constant, time power, exponential, amplitude power, clip.
 
     In this order: y = x + bias; y *= t^t_power; y *= exp(exponential_per_s t^exponential_power);
-    y = sign(y) |y|^power; samples beyond `trap` become 0; samples are limited to +-clip, from above to `clip_above`, from
-    below to `clip_below`, then to the quantile `clip_quantile` of the live |y| of their trace; y *= scale. t is the time
-    since the source in seconds, whatever the recording delay. With a t_power, samples at or before the source time
-    become 0. With `reduction_m_per_s` the time of t_power is t + |offset| / velocity, as of data shown in reduced time.
+    y = sign(y) |y|^power; samples beyond `trap` become 0; samples are limited to +-clip, from above to
+    `clip_above`, from below to `clip_below`, then to the quantile `clip_quantile` of the live |y| of their trace; y *=
+    scale. t is the time since the source in seconds, whatever the recording delay. With a t_power, samples at or
+    before the source time become 0. With `reduction_m_per_s` the time of t_power is t + |offset| / velocity, as of data
+    shown in reduced time.
 
     Not a correction of amplitudes by physics: for geometrical spreading with known velocities use `spreading`.
 
