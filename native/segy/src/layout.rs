@@ -90,7 +90,10 @@ pub struct Question<'a> {
 impl Question<'_> {
     /// The shape the file's words describe and its size confirms, with remarks on every contradiction.
     pub fn answer(&self, findings: &mut Vec<String>) -> Result<Shape> {
-        let shapes = self.candidates(findings)?;
+        let mut shapes = self.candidates(findings)?;
+        if !shapes.iter().any(|shape| shape.fits) {
+            self.fit_before_text(&mut shapes)?;
+        }
         if let Some(shape) = self.best(&shapes)? {
             if let Some(varying) = self.check_lengths(shape, findings)? {
                 return Ok(varying);
@@ -290,6 +293,24 @@ impl Question<'_> {
         shape
     }
 
+    /// Pages of text that end the file may be a trailer that no word states: see whether traces end where they begin.
+    fn fit_before_text(&self, shapes: &mut [Shape]) -> Result<()> {
+        let (size, page) = (self.source.size, RECORD as u64);
+        let most = MOST_TEXT_RECORDS.min((size - FILE_HEADER) / page);
+        for pages in 1..=most {
+            if !self.is_text(size - pages * page)? {
+                break;
+            }
+            for shape in shapes.iter_mut().filter(|shape| !shape.fits) {
+                let body = (size - shape.data_offset).checked_sub(pages * page).filter(|body| *body > 0);
+                if let Some(body) = body.filter(|body| body.is_multiple_of(shape.stride())) {
+                    (shape.traces, shape.trailing, shape.fits) = (body / shape.stride(), pages * page, true);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Remarks on words that contradict the chosen shape.
     fn remark(&self, shape: &Shape, all: &[Shape], findings: &mut Vec<String>) {
         let mut told = vec![shape.samples];
@@ -323,6 +344,9 @@ impl Question<'_> {
                 "{records} extended text records stated at bytes 3505-3506, {} fit the file's size",
                 shape.extended_text
             ));
+        }
+        if shape.trailing > 0 && self.words.trailers == 0 {
+            findings.push(format!("{} bytes of text behind the last trace, which no word states", shape.trailing));
         }
         if shape.traces == 0 {
             findings.push("the file holds headers and no trace".to_owned());

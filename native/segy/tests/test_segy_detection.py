@@ -103,6 +103,16 @@ def test_pages_of_text_are_counted_where_their_stated_number_fits_nothing(
     assert any("2 fit the file's size" in finding for finding in file.findings) or count < 0
 
 
+@pytest.mark.parametrize("pages", [1, 3])
+def test_pages_of_text_at_the_end_are_a_trailer_though_none_is_stated(build: Builder, pages: int) -> None:
+    suffix = "C 1 NAVIGATION".ljust(3200).encode() * pages
+    file = SegyFile.open(build([bytes(40)] * 24, samples=10, suffix=suffix))
+    assert (file.traces, file.samples, file.suffix()) == (24, 10, suffix)
+    assert any("behind the last trace, which no word states" in finding for finding in file.findings)
+    with pytest.raises(SegyError, match="no sample count fits"):
+        SegyFile.open(build([bytes(40)] * 24, samples=10, suffix=suffix[:-7], name="cut.sgy"))
+
+
 def test_a_tape_label_is_named(build: Builder) -> None:
     path = build([bytes(40)] * 3, samples=10)
     path.write_bytes(b"   1SY1.0RECORD     0".ljust(128) + path.read_bytes())
