@@ -12,7 +12,7 @@ from survey_writers import land_3d, write_sps
 
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import MemorySurvey
-from seisproc_core.errors import SeisprocError
+from seisproc_core.errors import SeisprocError, UsageError
 from seisproc_core.testing import make_gather, run_processor
 from seisproc_geometry import maps
 from seisproc_geometry.bins import BinGrid, BinLine
@@ -59,6 +59,20 @@ def test_fold_is_the_number_of_live_traces(land: Gather, line: Gather) -> None:
     cdp, count = np.unique(line.headers.column("cdp"), return_counts=True)
     assert np.array_equal(along.columns["cdp"], cdp)
     assert np.array_equal(along.columns["fold"], count)
+
+
+def test_attributes_by_offset() -> None:
+    offset = np.array([-100, 100, 200, 200, 200])
+    gather = make_gather(np.zeros((5, 4)), offset=offset)
+    found = maps.attribute_by_offset(gather.headers, np.array([1.0, 3, 5, 6, 10]), "rms").columns
+    assert found["offset_m"].tolist() == [100, 200] and found["mean"].tolist() == [2, 7]
+    assert found["traces"].tolist() == [2, 3] and found["p10"][1] == pytest.approx(np.percentile([5, 6, 10], 10))
+    many = make_gather(np.zeros((1000, 4)), offset=np.arange(1000))
+    found = maps.attribute_by_offset(many.headers, np.arange(1000.0), "rms").columns
+    assert len(found["mean"]) == 100 and found["traces"].sum() == 1000
+    assert np.allclose(found["mean"], found["offset_m"], atol=1)
+    with pytest.raises(UsageError, match="all offsets are 0"):
+        maps.attribute_by_offset(make_gather(np.zeros((2, 4)), offset=0).headers, np.zeros(2), "rms")
 
 
 def test_azimuths_and_attributes(line: Gather) -> None:

@@ -17,6 +17,7 @@ from seisproc_geometry.positions import azimuth_deg
 Place = Literal["midpoint", "source", "receiver", "cdp"]
 SECTORS = 36
 RINGS = 12
+OFFSET_CLASSES = 100
 
 
 @attrs.frozen(eq=False)
@@ -145,3 +146,26 @@ def attribute(headers: Headers, values: np.ndarray, name: str, at: Place) -> Map
     mean = np.bincount(place, values.astype(np.float64)) / count
     title = f"{name} by {at}: {mean.min():g} to {mean.max():g} at {len(mean):,} places"
     return MapData(title, {"x_m": x, "y_m": y, "mean": mean, "traces": count})
+
+
+def attribute_by_offset(headers: Headers, values: np.ndarray, name: str) -> MapData:
+    """Mean of a value, and what lies below and above a tenth of it, over the traces of every class of |offset|.
+
+    A class is an offset where there are at most 100 different ones, else a hundredth of their range.
+    """
+    offset = np.abs(headers["offset"].astype(np.float64))
+    if not offset.any():
+        raise UsageError("all offsets are 0; run the step geometry or offsets first")
+    centre, place = np.unique(offset, return_inverse=True)
+    if len(centre) > OFFSET_CLASSES:
+        width = (centre[-1] - centre[0]) / OFFSET_CLASSES
+        number = np.minimum(((offset - centre[0]) / width).astype(np.int64), OFFSET_CLASSES - 1)
+        kept, place = np.unique(number, return_inverse=True)
+        centre = centre[0] + (kept + 0.5) * width
+    order = np.argsort(place, kind="stable")
+    parts = np.split(values.astype(np.float64)[order], np.flatnonzero(np.diff(place[order])) + 1)
+    mean = np.array([part.mean() for part in parts])
+    low, high = np.array([np.percentile(part, (10, 90)) for part in parts]).T
+    title = f"{name} by offset: {mean.min():g} to {mean.max():g} in {len(mean):,} classes"
+    columns = {"offset_m": centre, "mean": mean, "p10": low, "p90": high, "traces": np.bincount(place)}
+    return MapData(title, columns)

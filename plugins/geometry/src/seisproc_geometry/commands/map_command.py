@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--value", metavar="EXPRESSION", help="What an attribute map shows: a header word, or an expression of some."
 )
-@click.option("--at", type=click.Choice(["midpoint", "source", "receiver", "cdp"]), default="midpoint",
+@click.option("--at", type=click.Choice(["midpoint", "source", "receiver", "cdp", "offset"]), default="midpoint",
               show_default=True, help="Where an attribute map shows it: means over the traces there.")  # fmt: skip
 @click.option("--where", metavar="EXPRESSION", help="Only traces for which this holds, as 'abs(offset) < 500'.")
 @click.option("--out", type=click.Path(path_type=Path),
@@ -49,8 +49,8 @@ def command(
 
     base: sources and receivers. fold: live traces per CDP, along the line or over the grid. offset: offsets by CDP, and
     their histogram. azimuth: a rose of azimuths and offsets. attribute: means of a header word by midpoint, source,
-    receiver or CDP. Dead traces count on the base map only. With --json the numbers are printed, and a picture is
-    drawn only with --out.
+    receiver, CDP or offset. Dead traces count on the base map only. With --json the numbers are printed, and a picture
+    is drawn only with --out.
 
     \b
     Examples:
@@ -105,7 +105,10 @@ def _counted(headers: Headers, kind: str, value: str | None, at: str) -> MapData
         assert value is not None
         if at == "cdp":
             headers = maps.binned(headers)
-        return maps.attribute(headers, Expression.parse(value).evaluate(headers), value, at)  # type: ignore[arg-type]
+        values = Expression.parse(value).evaluate(headers)
+        if at == "offset":
+            return maps.attribute_by_offset(headers, values, value)
+        return maps.attribute(headers, values, value, at)  # type: ignore[arg-type]
     counted = {"base": maps.base, "fold": maps.fold, "offset": maps.offsets, "azimuth": maps.azimuths}
     return counted[kind](headers)
 
@@ -118,7 +121,8 @@ def _draw(picture: Path, kind: str, data: MapData, label: str) -> None:
         "azimuth": pictures.draw_azimuths,
     }  # fmt: skip
     if kind == "attribute":
-        pictures.save(picture, lambda figure: pictures.draw_attribute(figure, data, label))
+        draw = pictures.draw_attribute if "x_m" in data.columns else pictures.draw_by_offset
+        pictures.save(picture, lambda figure: draw(figure, data, label))
     else:
         pictures.save(picture, lambda figure: drawn[kind](figure, data))
 
