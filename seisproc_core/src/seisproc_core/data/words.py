@@ -8,7 +8,7 @@ traces make one: ``same`` keeps a value on which all agree and writes 0 otherwis
 from __future__ import annotations
 
 import difflib
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 import attrs
@@ -189,13 +189,13 @@ _SEGYIO = {
 ALIASES: dict[str, str] = {word.su: word.name for word in STANDARD.values()} | _SEGYIO
 
 
-@cache
+@lru_cache(maxsize=4096)  # names may come from files
 def canonical(name: str) -> str:
     """The one name of a header word given by name, SU key or segyio name; unknown names pass (custom words)."""
     return name if name in WORDS else ALIASES.get(name.lower(), name)
 
 
-@cache
+@lru_cache(maxsize=4096)  # names may come from files
 def word(name: str, dtype: str = "i4") -> Word:
     """The dictionary entry, or a plain custom word of that name."""
     return WORDS.get(name) or Word(name, 0, dtype, "", "plain", "same")
