@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import socket
 
@@ -63,3 +65,21 @@ def test_a_torn_message_is_dropped() -> None:
     with pytest.raises(EOFError):
         receiver.receive()
     receiver.close()
+
+
+def test_it_waits_whatever_its_number() -> None:
+    """A program that embeds the engine may have thousands of files open."""
+    ours, theirs = socket.socketpair()
+    try:
+        high = fcntl.fcntl(ours, fcntl.F_DUPFD_CLOEXEC, 1500)
+    except OSError:
+        pytest.skip("this system gives a process fewer than 1,500 descriptors")
+    here, there = Channel(socket.socket(fileno=high)), Channel(theirs)
+    with ours, contextlib.closing(here):
+        assert not here.waits(0)
+        there.send({"hello": 1})
+        assert here.waits(5) and here.receive() == [{"hello": 1}]
+        there.close()
+        assert here.waits(None)
+        with pytest.raises(EOFError):
+            here.receive()

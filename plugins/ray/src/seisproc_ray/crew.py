@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import re
-import select
 import threading
 import time
 from collections import deque
@@ -182,7 +181,7 @@ class Crew(threading.Thread):
         passed_on, ticks = 0, 0
         while True:
             mirrored = [member for member in self.members.copy().values() if member.mirrored]
-            if select.select([self.channel], [], [], _TICK_S if mirrored else None)[0]:
+            if self.channel.waits(_TICK_S if mirrored else None):
                 for message in self.channel.receive():
                     self.obey(message)
             ticks += 1

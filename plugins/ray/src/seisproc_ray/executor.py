@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import logging
-import select
 import threading
 import time
 from collections import Counter
@@ -164,7 +163,7 @@ class _Crew:
 
     def hear(self, timeout_s: float) -> list[Message]:
         """What the driver says within so many seconds."""
-        if not select.select([self.channel], [], [], timeout_s)[0]:
+        if not self.channel.waits(timeout_s):
             return []
         try:
             return self.channel.receive()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import socket
 import struct
 import threading
@@ -50,6 +51,12 @@ class Channel:
         """Send; where the other end is gone nothing happens: whoever receives learns it."""
         with contextlib.suppress(OSError):
             self.send(message, fds)
+
+    def waits(self, timeout_s: float | None) -> bool:
+        """Whether something can be received, an end of the conversation too, within so many seconds."""
+        poll = select.poll()  # `select.select` knows the first 1,024 descriptors of a program only
+        poll.register(self, select.POLLIN)
+        return bool(poll.poll(None if timeout_s is None else 1000 * timeout_s))
 
     def receive(self) -> list[Message]:
         """Wait until something arrives and return the messages that are now whole, perhaps none; `EOFError` at the end.
