@@ -28,7 +28,7 @@ PRELOAD = ("seisproc_core.execution.worker", "seisproc_signal.kernels_numba", "s
 
 def cancelling(space: Workspace) -> Iterator[Row]:
     """From the control byte to the executor's return, two workers busy."""
-    (space.folder / "shots.sgy").symlink_to(space.segy(victims.TRACES, victims.SAMPLES))
+    space.fresh("shots.sgy").symlink_to(space.segy(victims.TRACES, victims.SAMPLES))
     limits = {"python_loop": ("Python loop", 50), "numba_kernel": ("Numba kernel", 50), "reader": ("SEG-Y reader", 20)}
     for name, (what, limit) in limits.items():
         for executor, title in ((InProcess(), "in-process"), (Threads(), "threads"), (_processes(name), "processes")):
@@ -48,7 +48,7 @@ def cancelling(space: Workspace) -> Iterator[Row]:
 def busy(space: Workspace) -> Iterator[Row]:
     """The same beside 20 other jobs on the same CPUs, each cancelled on its own; other jobs go on."""
     (space.folder / "shots.sgy").unlink(missing_ok=True)
-    (space.folder / "shots.sgy").symlink_to(space.segy(victims.TRACES, victims.SAMPLES))
+    space.fresh("shots.sgy").symlink_to(space.segy(victims.TRACES, victims.SAMPLES))
     limits = {
         "python_loop": ("Python loop", 200),
         "numba_kernel": ("Numba kernel", 200),
