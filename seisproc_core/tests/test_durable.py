@@ -106,3 +106,17 @@ def test_what_may_become_an_output(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         check_target(tmp_path / "no" / "where", [], replace=False)
     check_target(tmp_path / "new.seis", [str(source)], replace=False)
+
+
+def test_a_file_written_beside_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    with durable.whole_file(path) as fresh:
+        fresh.write_text("first")
+        assert not path.exists()
+    with pytest.raises(ZeroDivisionError), durable.whole_file(path) as fresh:
+        fresh.write_text("half")
+        raise ZeroDivisionError
+    with pytest.raises(StorageError, match="cannot write .*report.html"), durable.whole_file(path) as fresh:
+        raise OSError(28, "No space left on device")
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]

@@ -15,7 +15,8 @@ from seisproc_core.data.formats import format_for, format_of, function_of, impli
 from seisproc_core.data.gather import Gather
 from seisproc_core.data.survey import MemorySink, OutputPlan, blocks
 from seisproc_core.data.words import canonical
-from seisproc_core.errors import DataError, OutputExists, StorageError, UsageError
+from seisproc_core.errors import DataError, OutputExists, UsageError
+from seisproc_core.jobs.durable import whole_file
 from seisproc_core.plugins import registry
 from seisproc_core.processing.flow import Flow, Source, Step, Target
 
@@ -193,13 +194,9 @@ def write_report(
     text = "\n".join(found.pop("text_report")) + "\n"
     files = report_files(report)
     contents = [json.dumps(found, indent=1, sort_keys=True) + "\n", text][: len(files)]
-    try:
-        for name, content in zip(reversed(files), contents, strict=True):
-            temporary = name.with_name(f".{name.name}.{os.getpid()}")
-            temporary.write_text(content, "utf-8", "backslashreplace")
-            os.replace(temporary, name)
-    except OSError as error:
-        raise StorageError.from_os(error, f"writing {report}") from error
+    for name, content in zip(reversed(files), contents, strict=True):
+        with whole_file(name) as fresh:
+            fresh.write_text(content, "utf-8", "backslashreplace")
     return found
 
 

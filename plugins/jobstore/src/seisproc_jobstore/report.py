@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import datetime
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import TextIO
 
 import attrs
 
-from seisproc_core.errors import StorageError, UsageError
+from seisproc_core.errors import UsageError
+from seisproc_core.jobs.durable import whole_file
 from seisproc_core.jobs.model import Job
 from seisproc_core.jobs.states import State
 from seisproc_core.jobs.store import Query
@@ -75,17 +75,8 @@ def write_report(store: SqliteStore, path: Path, query: Query | None = None) -> 
 
 
 def _replacing(path: Path, write: Callable[[TextIO], int]) -> int:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                count = write(file)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError.from_os(error, f"cannot write the report {path}") from error
-    return count
+    with whole_file(path) as fresh, fresh.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        return write(file)
 
 
 def _all(store: SqliteStore, query: Query) -> Iterator[Job]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seisproc_core.errors import OutputExists, StorageError, UsageError
+from seisproc_core.errors import OutputExists, UsageError
+from seisproc_core.jobs.durable import whole_file
 from seisproc_qc.chain import Chain, Link
 from seisproc_qc.measures import amplitude_spectrum, autocorrelation
 
@@ -51,14 +52,8 @@ def save_report(chain: Chain, path: Path, *, word: str | None = None, clip_perce
         This share of the live samples before a step lies inside the grey scale that all three panels of it share.
     """
     text = "\n".join(_parts(chain, word, clip_percent))
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole_file(path) as fresh:
         fresh.write_text(text, "utf-8")
-        os.replace(fresh, path)
-    except OSError as error:
-        raise StorageError.from_os(error, f"cannot write {path}") from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _parts(chain: Chain, word: str | None, clip_percent: float) -> Iterator[str]:

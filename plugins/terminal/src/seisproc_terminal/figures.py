@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from seisproc_core.data.gather import Gather
-from seisproc_core.errors import StorageError, UsageError
+from seisproc_core.errors import UsageError
+from seisproc_core.jobs.durable import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,16 +44,8 @@ def whole_picture(picture: Path) -> Iterator[Path]:
         It cannot be written.
     """
     check_suffix(picture)
-    fresh = picture.with_name(f".{picture.stem}.{os.getpid()}{picture.suffix}")
-    try:
+    with whole_file(picture) as fresh:
         yield fresh
-        os.replace(fresh, picture)
-    except BaseException as error:
-        with suppress(OSError):
-            fresh.unlink()
-        if isinstance(error, OSError):
-            raise StorageError.from_os(error, f"cannot write {picture}") from error
-        raise
 
 
 def save_figure(

@@ -10,7 +10,6 @@ import json
 import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from seisproc_core.data.tables import MAX_TABLE_BYTES, Table, read_table
 from seisproc_core.errors import Damaged, OutputExists, SeisprocError, StorageError, UsageError
+from seisproc_core.jobs.durable import whole_file
 from seisproc_velocity.fields import KEYS, KINDS, field_of
 from seisproc_velocity.su_parameters import read_functions
 from seisproc_velocity.tables import listing, quantity_of
@@ -86,17 +86,8 @@ def write_velocities(table: Table, path: Path, format: str | None = None, *, rep
         raise OutputExists(f"{path} exists; choose another name, or replace it")
     name = format or _SUFFIXES.get(path.suffix.lower(), "columns")
     text = FORMATS[name].write(table)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except OSError as error:
-        with suppress(OSError):
-            fresh.unlink()
-        raise StorageError.from_os(error, f"cannot write {path}") from error
+    with whole_file(path) as fresh:
+        fresh.write_text(text, "utf-8", newline="\n")
 
 
 def _detected(path: Path, text: str) -> str:

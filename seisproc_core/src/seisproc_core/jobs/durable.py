@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,6 +66,28 @@ def _write_synced(path: Path, data: bytes | memoryview) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to, renamed to it at the end, so that a failure leaves what was there and no more.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written.
+    """
+    fresh = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield fresh
+        sync_file(fresh)
+        os.replace(fresh, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        if isinstance(error, OSError):
+            raise StorageError.from_os(error, f"cannot write {path}") from error
+        raise
 
 
 def put_folder(root: Path, pieces: Iterable[Piece]) -> list[tuple[str, int, int, int]]:

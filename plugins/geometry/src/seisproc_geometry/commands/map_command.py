@@ -128,9 +128,9 @@ def _draw(picture: Path, kind: str, data: MapData, label: str) -> None:
 
 
 def _write(path: Path, data: MapData) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with fresh.open("w", newline="") as file:
+    from seisproc_core.jobs.durable import whole_file
+
+    with whole_file(path) as fresh, fresh.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(data.columns)
         writer.writerows(zip(*(column.tolist() for column in data.columns.values()), strict=True))
-    os.replace(fresh, path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seisproc_core.errors import OutputExists, StorageError, UsageError
+from seisproc_core.errors import OutputExists, UsageError
 from seisproc_terminal import output
 from seisproc_terminal.options import json_option
 
@@ -164,6 +164,7 @@ def export(name: str, out: Path, wanted: str | None, replace: bool, folder: Path
       seisproc tables export vel_v2 velocity.par
     """
     from seisproc_core.data.table_versions import find_version
+    from seisproc_core.jobs.durable import whole_file
     from seisproc_velocity.table_kinds import kind_of_table, text_of
 
     if os.path.lexists(out) and not replace:
@@ -175,13 +176,8 @@ def export(name: str, out: Path, wanted: str | None, replace: bool, folder: Path
     kind = version.about.get("kind")
     kind = kind_of_table(table, kind if kind in _KINDS else None)
     text = text_of(table, kind, wanted or ("su" if out.suffix == ".par" else "csv"))
-    fresh = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with whole_file(out) as fresh:
         fresh.write_text(text, "utf-8")
-        os.replace(fresh, out)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise StorageError.from_os(error, f"cannot write {out}") from error
     if as_json:
         output.document(_facts(version) | {"out": str(out)})
     else:
