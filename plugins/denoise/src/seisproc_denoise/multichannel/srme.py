@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import scipy
-from scipy.interpolate import make_interp_spline
 
 from seisproc_core.data.gather import Gather, Layout, mute_outside
 from seisproc_core.data.headers import Headers
@@ -125,7 +124,7 @@ class Srme(SurveyProcessor):
             rows = np.flatnonzero(offset == distance)  # to the millimetre
             square = np.square(np.maximum(times, 0)) + (distance**2 - wanted**2) / self.velocity_m_per_s**2
             at = np.sqrt(np.maximum(square, 0))
-            curves = make_interp_spline(times, samples[rows].T.astype(np.float64), k=3)
+            curves = scipy.interpolate.make_interp_spline(times, samples[rows].T.astype(np.float64), k=3)
             read = curves(np.clip(at, times[0], times[-1])).T
             out[rows] = np.where((square < 0) | (at > times[-1]), 0.0, read)
         return out

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import scipy
-from scipy.signal.windows import parzen
 
 from seisproc_core.data.gather import Gather, Layout
 from seisproc_core.processing.context import Context
@@ -90,7 +89,7 @@ class SurfaceConsistentDecon(SurfaceConsistent):
         context.kernel("autocorrelate")(batch.traces, *self.design_window(batch), lags, context.flag)
         usable = lags[:, 0] > 0
         level = np.where(usable, lags[:, 0], 1.0)
-        lags *= parzen(4 * taps - 1)[2 * taps - 1 :] / level[:, None]
+        lags *= scipy.signal.windows.parzen(4 * taps - 1)[2 * taps - 1 :] / level[:, None]
         power = np.maximum(scipy.fft.rfft(_both_sides(lags), axis=1, workers=1).real, 0)
         records["spectrum"] = np.log(power + self.prewhitening_percent / 100)
         records["usable"] = usable
