@@ -41,7 +41,6 @@ class Difference(Processor):
         begin, stop = other.live_window
         first = np.maximum(first, begin)
         end = np.maximum(np.minimum(end, stop), first)
-        first = np.minimum(first, end)
         out = context.empty(batch.traces.shape)
         np.multiply(other.traces, np.float32(self.scale), out=out)
         np.subtract(batch.traces, out, out=out)

@@ -82,10 +82,7 @@ def _npy(values: np.ndarray) -> np.ndarray:
     values = values.astype("<i8", copy=False)
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(values))
-    out = np.empty(len(head.getvalue()) + values.nbytes, np.uint8)
-    out[: len(head.getvalue())] = np.frombuffer(head.getvalue(), np.uint8)
-    out[len(head.getvalue()) :] = values.view(np.uint8)
-    return out
+    return np.concatenate((np.frombuffer(head.getvalue(), np.uint8), values.view(np.uint8)))
 
 
 def _load(folder: Folder, key: str, most: int) -> np.ndarray:
