@@ -51,7 +51,7 @@ def _divided(batch: Gather) -> Any:
 
 
 def _subtracted(batch: Gather) -> Any:
-    return batch.traces - batch.traces
+    return batch.traces - np.float32(0.5) * batch.traces
 
 
 def _top_muted(batch: Gather) -> Any:
@@ -117,7 +117,9 @@ CASES = (
     Case(use="gain", label="t^2", parameters={"t_power": 2.0}, peers={"NumPy": _time_power}, same=1e-5),
     Case(use="spreading", parameters={"velocity": VELOCITY}, peers={"NumPy": _spread}, same=1e-3),
     Case(use="trace_balance", label="rms", peers={"NumPy": _balanced}, same=1e-3),
-    Case(use="difference", inputs=("other",), peers={"NumPy subtract": _subtracted}, same=1e-4),
+    Case(
+        use="difference", inputs=("other",), parameters={"scale": 0.5}, peers={"NumPy subtract": _subtracted}, same=1e-4
+    ),
     Case(use="remove_gain", inputs=("gain",), data="spectra", peers={"NumPy divide, where": _divided}, same=1e-4),
     Case(
         use="mute", label="top", peers={"NumPy, weights": _top_muted},

@@ -171,7 +171,7 @@ def measured(
 
 def _agree(name: str, peer: str, most: float, first: ProcessPoolExecutor) -> None:
     differs = first.submit(worker.difference, name, peer).result()
-    if differs > most:
+    if not differs <= most:  # nor is what is no number
         raise Differs(f"{name} differs from {peer} by {differs:.3g} of the largest sample")
 
 
