@@ -118,7 +118,8 @@ CASES = (
     Case(use="spreading", parameters={"velocity": VELOCITY}, peers={"NumPy": _spread}, same=1e-3),
     Case(use="trace_balance", label="rms", peers={"NumPy": _balanced}, same=1e-3),
     Case(
-        use="difference", inputs=("other",), parameters={"scale": 0.5}, peers={"NumPy multiply, subtract": _subtracted}, same=1e-4
+        use="difference", inputs=("other",), parameters={"scale": 0.5},
+        peers={"NumPy multiply, subtract": _subtracted}, same=1e-4,
     ),
     Case(use="remove_gain", inputs=("gain",), data="spectra", peers={"NumPy divide, where": _divided}, same=1e-4),
     Case(
