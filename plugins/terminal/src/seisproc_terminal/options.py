@@ -25,6 +25,18 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, callback=_or_of_group, help="Print one JSON document on stdout, and no progress."
 )
 
+variables_option = click.option(
+    "--var", "variables", multiple=True, metavar="NAME=VALUE",
+    help="Set a variable that the flow declares. May be repeated.",
+)  # fmt: skip
+axis_option = click.option(
+    "--axis", metavar="WORD", help="Header word along the horizontal axis.  [default: one that varies]"
+)
+clip_option = click.option(
+    "--clip", default=98.0, show_default=True, type=click.FloatRange(1, 100), metavar="PERCENT",
+    help="Share of the samples inside the amplitude scale.",
+)  # fmt: skip
+
 _PLACE_HELP = "Read one more header word: its name, first byte and type (i1 i2 i4 u1 u2 u4 f4 ...). May be repeated."
 _READING = (
     click.option("--kind", type=click.Choice(["segy", "su"]), help="What the files are, where detection errs."),

@@ -10,7 +10,7 @@ import click
 from seisproc_core.errors import UsageError
 from seisproc_qc.commands.places import gathers
 from seisproc_terminal import output
-from seisproc_terminal.options import json_option
+from seisproc_terminal.options import axis_option, clip_option, json_option, variables_option
 
 
 @click.command(short_help="Show what every step of a flow does to chosen gathers.")
@@ -23,12 +23,10 @@ from seisproc_terminal.options import json_option
 @click.option("--stack", type=click.Path(path_type=Path), metavar="FLOW",
               help="A flow with NMO and stack, run on the gathers before and after the steps.")  # fmt: skip
 @click.option("--window", metavar="FIRST:LAST", help="Look at the samples between these times only, ms.")
-@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE",
-              help="Set a variable that the flow declares. May be repeated.")  # fmt: skip
+@variables_option
 @click.option("--out", type=click.Path(path_type=Path), help="The report.  [default: FLOW_report.html here]")
-@click.option("--axis", metavar="WORD", help="Header word along the horizontal axis.  [default: one that varies]")
-@click.option("--clip", default=98.0, show_default=True, type=click.FloatRange(1, 100), metavar="PERCENT",
-              help="Share of the samples inside the amplitude scale.")  # fmt: skip
+@axis_option
+@clip_option
 @click.option("--replace", is_flag=True, help="Replace an existing report.")
 @json_option
 def command(

@@ -11,7 +11,7 @@ import click
 from seisproc_core.errors import UsageError
 from seisproc_qc.commands.places import gathers
 from seisproc_terminal import output
-from seisproc_terminal.options import json_option
+from seisproc_terminal.options import axis_option, json_option, variables_option
 
 if TYPE_CHECKING:
     from seisproc_core.processing.flow import Flow
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
               help="Values to try. May be repeated: all combinations. STEP#2 is the second of that name.")  # fmt: skip
 @click.option("--at", "places", multiple=True, metavar="WORD=VALUE,...",
               help="Gathers to look at; FIRST:LAST is a range. May be repeated: all words must match.")  # fmt: skip
-@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE",
-              help="Set a variable that the flow declares. May be repeated.")  # fmt: skip
+@variables_option
 @click.option("--until", metavar="STEP", help="Look at the traces after this step instead of after the last.")
 @click.option("--against", type=click.Choice(["first", "base"]), default="first", show_default=True,
               help="What differences are taken against: the first value, or the flow as it stands.")  # fmt: skip
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The picture: .png, .pdf or .svg.  [default: FLOW_test.png here]"
 )
-@click.option("--axis", metavar="WORD", help="Header word along the horizontal axis.  [default: one that varies]")
+@axis_option
 @click.option("--clip", default=98.0, show_default=True, type=click.FloatRange(1, 100), metavar="PERCENT",
               help="Share of the samples inside the amplitude scale, which all panels share.")  # fmt: skip
 @click.option("--replace", is_flag=True, help="Replace an existing picture.")

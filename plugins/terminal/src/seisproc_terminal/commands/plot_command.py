@@ -11,7 +11,7 @@ import click
 from seisproc_core.data.formats import open_survey
 from seisproc_core.errors import OutputExists, UsageError
 from seisproc_terminal import output
-from seisproc_terminal.options import json_option, rows_of
+from seisproc_terminal.options import axis_option, clip_option, json_option, rows_of
 
 if TYPE_CHECKING:
     from seisproc_core.data.gather import Gather
@@ -28,9 +28,8 @@ _MOST_TRACES = 2000
 @click.option("--out", type=click.Path(path_type=Path),
               help="The picture: .png, .pdf or .svg.  [default: NAME.png here]")  # fmt: skip
 @click.option("--style", type=click.Choice(["density", "wiggle"]), default="density", show_default=True)
-@click.option("--clip", default=98.0, show_default=True, type=click.FloatRange(1, 100), metavar="PERCENT",
-              help="Share of the samples inside the amplitude scale.")  # fmt: skip
-@click.option("--axis", metavar="WORD", help="Header word along the horizontal axis.  [default: one that varies]")
+@clip_option
+@axis_option
 @click.option("--replace", is_flag=True, help="Replace an existing picture.")
 @json_option
 def command(

@@ -13,7 +13,7 @@ from seisproc_core.data.formats import format_named, implied_options
 from seisproc_core.errors import UsageError
 from seisproc_terminal import output
 from seisproc_terminal.delivering import deliver, report_option
-from seisproc_terminal.options import How, job_options, json_option
+from seisproc_terminal.options import How, job_options, json_option, variables_option
 
 if TYPE_CHECKING:
     from seisproc_core.processing.flow import Flow
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 @click.argument("flow", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="STEP.PARAMETER=VALUE",
               help="Change a parameter of a step (or of source or sink). May be repeated.")  # fmt: skip
-@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE",
-              help="Set a variable that the flow declares. May be repeated.")  # fmt: skip
+@variables_option
 @click.option("--lines", type=click.Path(path_type=Path), metavar="TABLE.csv",
               help="Run the flow once per row of a table, whose columns are variables.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Write here, instead of where the flow says.")
