@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from worker_segments import _begin, _receipt
 
 from seisproc_core.execution.executor import Receipt
+from seisproc_core.testing.segments import begin, receipt_of
 
 
 class Speechless(Exception):
@@ -29,7 +29,7 @@ class Rootless(BaseException):
 
 
 def raises_anything(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     raise [
         SystemExit(0),
         KeyboardInterrupt(),
@@ -42,12 +42,12 @@ def raises_anything(folder: str, stage: int, segment: int, slot: int) -> Receipt
 
 
 def recurses(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     return recurses(folder, stage, segment, slot)
 
 
 def spins_in_python(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     while True:
         try:
             while True:
@@ -57,17 +57,17 @@ def spins_in_python(folder: str, stage: int, segment: int, slot: int) -> Receipt
 
 
 def stops_itself(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     os.kill(os.getpid(), signal.SIGSTOP)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def refuses_to_die(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     os.setsid() if os.getpid() != os.getsid(0) else None
     ctypes.PyDLL(None).usleep(60_000_000)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def _look(folder: str, name: str) -> None:
@@ -92,7 +92,7 @@ def _ignore(*_: object) -> None:
 
 def redecorates(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Notes what it finds, then changes all of it."""
-    _begin(folder, segment)
+    begin(folder, segment)
     _look(folder, f"found-{segment}")
     print(f"segment {segment} is heard", flush=True)
     os.chdir("/")
@@ -108,32 +108,32 @@ def redecorates(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - left open
     os.umask(0)
     _look(folder, f"left-{segment}")
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def removes_its_directory(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     gone = tempfile.mkdtemp()
     os.chdir(gone)
     os.rmdir(gone)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def closes_low_files(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     os.closerange(0, 21)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def closes_all_files(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     os.closerange(0, 4096)
     time.sleep(0.02)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def closes_python_streams(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     sys.stdout.close()
     sys.stderr.close()
     raise ValueError("said to nobody")
@@ -145,7 +145,7 @@ def _started(folder: str, pid: int) -> None:
 
 def leaves_processes(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """A child, a child that ignores signals, a daemon in a session of its own with a child, a thread."""
-    _begin(folder, segment)
+    begin(folder, segment)
     _started(folder, subprocess.Popen(["sleep", "1000"]).pid)
     _started(folder, subprocess.Popen(["sh", "-c", "trap '' TERM INT HUP; while :; do sleep 1000; done"]).pid)
     daemon = "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\nos.fork()\n"
@@ -154,7 +154,7 @@ def leaves_processes(folder: str, stage: int, segment: int, slot: int) -> Receip
     threading.Thread(target=time.sleep, args=(1000,)).start()
     while len(list(Path(folder).glob("started-*"))) < 4:
         time.sleep(0.005)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def leaves_processes_and_dies(folder: str, stage: int, segment: int, slot: int) -> Receipt:
@@ -166,40 +166,40 @@ def leaves_processes_and_sleeps(folder: str, stage: int, segment: int, slot: int
     leaves_processes(folder, stage, segment, slot)
     Path(folder, "all-started").touch()
     time.sleep(60)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def forks(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Both processes come back from here."""
-    _begin(folder, segment)
+    begin(folder, segment)
     os.fork()
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def greedy(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Segment 0 takes 300 MB, always."""
-    _begin(folder, segment)
+    begin(folder, segment)
     if segment == 0:
         held = np.ones(300_000_000, np.uint8)
         time.sleep(30)
         del held
     time.sleep(0.05)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def greedy_in_company(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Takes 300 MB the first time."""
-    if _begin(folder, segment) == 0 and segment == 0:
+    if begin(folder, segment) == 0 and segment == 0:
         held = np.ones(300_000_000, np.uint8)
         time.sleep(30)
         del held
     time.sleep(0.05)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def maps_much(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Reserves 10 GB and maps a file of 300 MB, and fills neither memory of its own."""
-    _begin(folder, segment)
+    begin(folder, segment)
     reserved = np.empty(10 << 30, np.uint8)
     file = Path(folder, f"large-{segment}")
     with file.open("wb") as made:
@@ -207,4 +207,4 @@ def maps_much(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     total = int(np.memmap(file, np.uint8, "r")[::4096].sum())
     time.sleep(0.5)
     assert reserved.size > total
-    return _receipt(segment)
+    return receipt_of(segment)

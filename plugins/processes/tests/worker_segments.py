@@ -14,31 +14,20 @@ from pathlib import Path
 from seisproc_core.errors import DataError, ParameterError
 from seisproc_core.execution.executor import Receipt
 from seisproc_core.jobs.control import Control
+from seisproc_core.testing.segments import begin, receipt_of
 
 MODULE = __name__
 
 
-def _begin(folder: str, segment: int) -> int:
-    """Note the run; how often this segment was begun before."""
-    runs = Path(folder, f"runs-{segment}")
-    with runs.open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    return len(runs.read_text().splitlines()) - 1
-
-
-def _receipt(segment: int) -> Receipt:
-    return Receipt(segment=segment, pieces=(("a/b", 0, 10 + segment, 7),), traces_in=3, traces_out=2)
-
-
 def quick(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
-    return _receipt(segment)
+    begin(folder, segment)
+    return receipt_of(segment)
 
 
 def nap(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     time.sleep(0.05)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def long_receipt(folder: str, stage: int, segment: int, slot: int) -> Receipt:
@@ -47,37 +36,37 @@ def long_receipt(folder: str, stage: int, segment: int, slot: int) -> Receipt:
 
 
 def cooperative(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     control = Control(Path(folder, "control"))
     for _ in range(6000):
         control.check()
         time.sleep(0.01)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def deaf(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     time.sleep(60)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def deaf_holding_gil(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     ctypes.PyDLL(None).usleep(60_000_000)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def spin_in_c(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     sum(range(10**12))
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def crash_once(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Every way to die, by segment number; the second run of a segment is well."""
-    if _begin(folder, segment) == 0:
+    if begin(folder, segment) == 0:
         [_by_sigkill, _by_sigsegv, _by_exit, _by_sigterm][segment % 4]()
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def _by_sigkill() -> None:
@@ -97,10 +86,10 @@ def _by_sigterm() -> None:
 
 
 def poison(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     if segment == 5:
         _by_sigsegv()
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def exit_three(folder: str, stage: int, segment: int, slot: int) -> Receipt:
@@ -127,31 +116,31 @@ def not_json(folder: str, stage: int, segment: int, slot: int) -> Receipt:
 
 
 def kills_nursery_once(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    if _begin(folder, segment) == 0 and segment == 2:
+    if begin(folder, segment) == 0 and segment == 2:
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
     time.sleep(0.02)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def kills_nursery(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def chatty(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     print(f"hello from segment {segment}")
     print("careful", file=sys.stderr)
     os.system(f"echo a program of segment {segment}")
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def flood(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     for _ in range(64):
         os.write(1, b"x" * (1 << 20))
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def surroundings(folder: str, stage: int, segment: int, slot: int) -> Receipt:
@@ -172,18 +161,18 @@ def surroundings(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     }
     Path(folder, f"surroundings-{segment}").write_text(json.dumps(found))
     time.sleep(0.05)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def dies_first(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Segment 0 dies by SIGKILL as often as the environment says, the others take their time."""
-    if _begin(folder, segment) < int(os.environ["DIE_FIRST"]) and segment == 0:
+    if begin(folder, segment) < int(os.environ["DIE_FIRST"]) and segment == 0:
         _by_sigkill()
     time.sleep(0.05)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def all_die_first(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    if _begin(folder, segment) == 0:
+    if begin(folder, segment) == 0:
         _by_sigkill()
-    return _receipt(segment)
+    return receipt_of(segment)

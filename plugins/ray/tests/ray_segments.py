@@ -13,27 +13,16 @@ import numpy as np
 from seisproc_core.errors import DataError, ParameterError
 from seisproc_core.execution.executor import Receipt
 from seisproc_core.jobs.control import Control
-
-
-def _begin(folder: str, segment: int) -> int:
-    """Note the run; how often this segment was begun before."""
-    with Path(folder, f"runs-{segment}").open("a+") as file:
-        file.write(f"{os.getpid()}\n")
-        file.seek(0)
-        return len(file.readlines()) - 1
-
-
-def _receipt(segment: int) -> Receipt:
-    return Receipt(segment=segment, pieces=(("a/b", 0, 10 + segment, 7),), traces_in=3, traces_out=2)
+from seisproc_core.testing.segments import begin, receipt_of
 
 
 def quick(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def nap(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Fails when another segment uses the same slot at the same time."""
-    _begin(folder, segment)
+    begin(folder, segment)
     taken = Path(folder, f"slot-{slot}")
     taken.touch(exist_ok=False)
     print(
@@ -47,20 +36,20 @@ def nap(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     )
     time.sleep(0.02)
     taken.unlink()
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def dies_once(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    if _begin(folder, segment) == 0 and segment == 3:
+    if begin(folder, segment) == 0 and segment == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def poison(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     if segment == 5:
         ctypes.string_at(0)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def raises(folder: str, stage: int, segment: int, slot: int) -> Receipt:
@@ -70,45 +59,45 @@ def raises(folder: str, stage: int, segment: int, slot: int) -> Receipt:
 
 
 def cooperative(folder: str, stage: int, segment: int, slot: int, control: Control | None = None) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     control = control or Control(Path(folder, "control"))
     control.begin(slot, segment)
     control.beat(slot, 11)
     for _ in range(6000):
         control.check()
         time.sleep(0.01)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def deaf(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     time.sleep(60)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def deaf_holding_gil(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     ctypes.PyDLL(None).usleep(60_000_000)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def slow(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     time.sleep(0.5)
-    return _receipt(segment)
+    return receipt_of(segment)
 
 
 def hoards(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Holds some 400 MB for a second."""
-    _begin(folder, segment)
+    begin(folder, segment)
     held = np.ones(50_000_000)
     time.sleep(1.0)
-    return _receipt(segment + int(held[0]) - 1)
+    return receipt_of(segment + int(held[0]) - 1)
 
 
 def redirects(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Leaves its standard output somewhere else, which nobody can put back."""
-    _begin(folder, segment)
+    begin(folder, segment)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
-    return _receipt(segment)
+    return receipt_of(segment)

@@ -27,12 +27,13 @@ def receipt_of(segment: int) -> Receipt:
 
 def begun(folder: Path) -> dict[int, list[int]]:
     """The processes that began each segment, oldest first."""
-    return {int(path.suffix[1:]): [int(p) for p in path.read_text().split()] for path in folder.glob("run.*")}
+    notes = {int(path.name.removeprefix("runs-")): path for path in folder.glob("runs-*")}
+    return {segment: [int(pid) for pid in path.read_text().split()] for segment, path in notes.items()}
 
 
-def _begin(folder: str, segment: int) -> int:
+def begin(folder: str, segment: int) -> int:
     """Note the run; how often this segment was begun before."""
-    with Path(folder, f"run.{segment}").open("a+") as file:
+    with Path(folder, f"runs-{segment}").open("a+") as file:
         file.write(f"{os.getpid()}\n")
         file.seek(0)
         return len(file.readlines()) - 1
@@ -40,7 +41,7 @@ def _begin(folder: str, segment: int) -> int:
 
 def nap(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Fails where another segment uses the same slot at the same time."""
-    _begin(folder, segment)
+    begin(folder, segment)
     taken = Path(folder, f"slot.{slot}")
     taken.touch(exist_ok=False)
     time.sleep(0.01)
@@ -49,13 +50,13 @@ def nap(folder: str, stage: int, segment: int, slot: int) -> Receipt:
 
 
 def raises(folder: str, stage: int, segment: int, slot: int) -> Receipt:
-    _begin(folder, segment)
+    begin(folder, segment)
     raise RAISED[segment]
 
 
 def cooperative(folder: str, stage: int, segment: int, slot: int, control: Control | None = None) -> Receipt:
     """Runs for a minute, and stops when it is told to."""
-    _begin(folder, segment)
+    begin(folder, segment)
     control = control or Control(Path(folder, "control"))
     for _ in range(6000):
         control.check()
@@ -65,7 +66,7 @@ def cooperative(folder: str, stage: int, segment: int, slot: int, control: Contr
 
 def deaf(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Hears nothing; in a thread, which nobody can kill, until the folder says so."""
-    _begin(folder, segment)
+    begin(folder, segment)
     deadline = time.monotonic() + 60
     while not Path(folder, "enough").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -74,7 +75,7 @@ def deaf(folder: str, stage: int, segment: int, slot: int) -> Receipt:
 
 def dies_once(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Segment 3 kills its process the first time."""
-    if _begin(folder, segment) == 0 and segment == 3:
+    if begin(folder, segment) == 0 and segment == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return receipt_of(segment)
 
@@ -83,7 +84,7 @@ def poison(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """One segment kills every process that runs it."""
     if segment != POISONED:
         time.sleep(0.05)  # is under way when the other one dies
-    _begin(folder, segment)
+    begin(folder, segment)
     if segment == POISONED:
         os._exit(3)
     return receipt_of(segment)
@@ -91,7 +92,7 @@ def poison(folder: str, stage: int, segment: int, slot: int) -> Receipt:
 
 def greedy(folder: str, stage: int, segment: int, slot: int) -> Receipt:
     """Segment 0 takes 300 MB, and keeps them."""
-    _begin(folder, segment)
+    begin(folder, segment)
     if segment == 0:
         held = bytearray(b"x" * 300_000_000)
         threading.Event().wait(30)
