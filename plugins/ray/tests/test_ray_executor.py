@@ -76,7 +76,7 @@ def test_all_sockets_are_on_the_loopback_interface(stage: Stage) -> None:
         found.update(listening(processes))
 
     looker = stage.once_begun(2, look)
-    stage.run("slow", 2)
+    stage.run("slow", 8)  # the second worker may come up when the first has done two
     looker.join()
     loopback = {(4, "0100007F"), (6, "0" * 16 + "FFFF00000100007F"), (6, "0" * 24 + "01000000")}
     assert found, "a Ray without sockets cannot work: the listing is wrong"
